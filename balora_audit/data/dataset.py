@@ -1,0 +1,90 @@
+"""What an audit trains and tests on, whatever it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+__all__ = ["AuditDataset", "Example", "Task", "fingerprint"]
+
+Task = Literal["classification", "generation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One item.
+
+    Classification fills ``label`` (an index into ``AuditDataset.label_names``); generation fills ``response``.
+    ``group`` is the group for fairness metrics (``"female"``, ``"male"``, …, None when unknown).
+    ``counterfactual`` is the same text about the other group, when one exists. ``pair_id`` ties such twins together.
+    """
+
+    id: str
+    text: str
+    label: int | None = None
+    response: str | None = None
+    group: str | None = None
+    pair_id: str | None = None
+    counterfactual: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditDataset:
+    """Training, test and general text, and how a text becomes a prompt.
+
+    Parameters
+    ----------
+    name : str
+        Shown in the report.
+    task : {"classification", "generation"}
+    label_names : tuple of str
+        Class names by label index; also the verbalizers (a causal LM answers with their likelihood). Empty for generation.
+    train, test : tuple of Example
+        Ids are unique across both.
+    general : tuple of str
+        Held-out general text, on which knowledge drift is measured.
+    prompt : str
+        Template with one ``{text}``; the answer follows it after one space.
+    source : dict
+        Where it came from (name or path, split, hashes, generator settings); goes into the provenance.
+    """
+
+    name: str
+    task: Task
+    label_names: tuple[str, ...]
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    general: tuple[str, ...]
+    prompt: str
+    source: dict[str, object]
+
+    def __post_init__(self) -> None:
+        if self.prompt.count("{text}") != 1:
+            raise ValueError(f"the prompt template needs exactly one {{text}}, got {self.prompt!r}")
+
+    def render(self, text: str) -> str:
+        """Return the prompt for a text (the text itself is never interpreted as a template)."""
+        before, after = self.prompt.split("{text}")
+        return before + text + after
+
+    def answer(self, example: Example) -> str:
+        """Return the text the model is trained to produce after the prompt, with its leading space."""
+        if self.task == "generation":
+            if example.response is None:
+                raise ValueError(f"example {example.id!r} of a generation task has no response")
+            return " " + example.response
+        if example.label is None:
+            raise ValueError(f"example {example.id!r} of a classification task has no label")
+        return " " + self.label_names[example.label]
+
+
+def fingerprint(examples: Sequence[Example]) -> str:
+    """Return the SHA-256 over rows in their order: contents and order both count."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(json.dumps(asdict(example), ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass"))
+        digest.update(b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,79 @@
+"""The exceptions of the package, and what each one means to the caller.
+
+::
+
+    AuditError                 root; ``exit_code`` 2 unless a subclass says otherwise
+    ├── ConfigurationError     a flag, a configuration file or a combination of both is wrong
+    ├── DataError              a data file or a data set cannot be used
+    ├── ModelError             a model, tokenizer or adapter cannot be used
+    ├── StoreError             the run folder cannot be read or written
+    ├── UnitError              one unit of work failed; the rest of the run goes on
+    └── NothingMeasured        the run ended without one measurement (exit code 5)
+
+Messages say what is wrong, where, and the way out. Wrong *arguments* of the pure functions
+(``metrics``, ``regularizers``, ``stats``) are ``ValueError``, as in the libraries they stand beside.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "AuditError",
+    "ConfigurationError",
+    "DataError",
+    "ModelError",
+    "NothingMeasured",
+    "StoreError",
+    "UnitError",
+    "unknown_name",
+]
+
+
+class AuditError(Exception):
+    """Something the user can mend; shown without a traceback."""
+
+    exit_code = 2
+
+
+class ConfigurationError(AuditError):
+    """A flag, an environment variable or a configuration file is wrong."""
+
+
+class DataError(AuditError):
+    """A data file or a data set cannot be used."""
+
+
+class ModelError(AuditError):
+    """A model, tokenizer or adapter cannot be used."""
+
+
+class StoreError(AuditError):
+    """The run folder cannot be read or written."""
+
+
+class UnitError(AuditError):
+    """One unit of work failed; it is recorded under ``errors`` and the rest goes on."""
+
+    exit_code = 3
+
+
+class NothingMeasured(AuditError):
+    """The run ended without one measurement."""
+
+    exit_code = 5
+
+
+def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigurationError:
+    """Build the error for a name that is not known, with near names and all valid ones.
+
+    Examples
+    --------
+    >>> str(unknown_name("method", "balroa", ["base", "lora", "balora"]))
+    "unknown method 'balroa' — did you mean 'balora'? Valid: base, lora, balora"
+    """
+    names = list(valid)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    hint = f" — did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
+    return ConfigurationError(f"unknown {kind} {name!r}{hint} Valid: {', '.join(names)}")

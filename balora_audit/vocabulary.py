@@ -1,0 +1,201 @@
+"""What each probe and metric is called, measures and comes from: one sentence each, read by the report and by ``ls``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["METRICS", "PROBE_TITLES", "MetricInfo"]
+
+Unit = Literal["share", "nats", "ratio", "number"]
+
+PROBE_TITLES: dict[str, str] = {
+    "noise": "Noise robustness",
+    "imbalance": "Imbalance and groups",
+    "collapse": "Representation collapse",
+    "drift": "Knowledge drift",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricInfo:
+    """A metric: its title, unit (``share`` is printed in percent), direction, meaning and source."""
+
+    title: str
+    unit: Unit
+    higher_is_better: bool | None
+    meaning: str
+    source: str
+
+
+def _share(title: str, higher: bool | None, meaning: str, source: str) -> MetricInfo:
+    return MetricInfo(title=title, unit="share", higher_is_better=higher, meaning=meaning, source=source)
+
+
+def _number(title: str, unit: Unit, higher: bool | None, meaning: str, source: str) -> MetricInfo:
+    return MetricInfo(title=title, unit=unit, higher_is_better=higher, meaning=meaning, source=source)
+
+
+METRICS: dict[str, MetricInfo] = {
+    # noise
+    "accuracy": _share("accuracy", True, "Share of items answered correctly.", "METHODS §4"),
+    "accuracy_drop": _share(
+        "accuracy drop under noise",
+        False,
+        "Accuracy on the clean texts minus the mean accuracy on their noisy copies, same items.",
+        "METHODS §4",
+    ),
+    "relative_drop": _share(
+        "relative drop",
+        False,
+        "Accuracy lost under noise as a share of the clean accuracy.",
+        "PromptBench's performance drop rate; METHODS §4",
+    ),
+    "severity_area": _share(
+        "area under the severity curve",
+        True,
+        "Mean accuracy over severity, from clean to the highest one measured (trapezoid rule, normalised).",
+        "METHODS §4",
+    ),
+    "mce": _number(
+        "mean corruption error",
+        "ratio",
+        False,
+        "Errors under noise divided by those of the base model, averaged over kinds of noise; 1 is as bad as the base.",
+        "Hendrycks & Dietterich 2019, arXiv 1903.12261",
+    ),
+    "flip_rate": _share("flip rate", False, "Share of items whose answer changes when noise is added.", "METHODS §4"),
+    "realised_rate": _share(
+        "realised noise rate", None, "Share of characters (or words) that the noise changed.", "METHODS §4"
+    ),
+    "memorisation": _share(
+        "memorised wrong labels",
+        False,
+        "Among training items whose label was corrupted, the share predicted as the wrong training label.",
+        "METHODS §4",
+    ),
+    "recovered_true": _share(
+        "recovered true labels",
+        True,
+        "Among training items whose label was corrupted, the share predicted as the true label.",
+        "METHODS §4",
+    ),
+    "response_nll": _number(
+        "response NLL", "nats", False, "Mean negative log-likelihood per token of the reference response.", "METHODS §4"
+    ),
+    "response_nll_rise": _number(
+        "response NLL rise under noise",
+        "nats",
+        False,
+        "NLL of the reference response given the noisy prompt minus that given the clean prompt.",
+        "METHODS §4",
+    ),
+    "token_accuracy": _share(
+        "token accuracy", True, "Share of response tokens that are the model's first choice.", "METHODS §4"
+    ),
+    # imbalance and groups
+    "recall": _share("recall", True, "Share of a class's items that are found.", "METHODS §5"),
+    "balanced_accuracy": _share("balanced accuracy", True, "Mean of the per-class recalls.", "METHODS §5"),
+    "worst_class_recall": _share("worst-class recall", True, "The smallest per-class recall.", "METHODS §5"),
+    "head_recall": _share("head recall", True, "Mean recall of the third of classes trained on most.", "METHODS §5"),
+    "medium_recall": _share("medium recall", True, "Mean recall of the middle third of classes.", "METHODS §5"),
+    "tail_recall": _share("tail recall", True, "Mean recall of the third of classes trained on least.", "METHODS §5"),
+    "macro_f1": _share("macro F1", True, "Mean of the per-class F1 scores.", "METHODS §5"),
+    "g_mean": _share("G-mean", True, "Geometric mean of the per-class recalls.", "METHODS §5"),
+    "prior_shift": _number(
+        "prior shift",
+        "nats",
+        False,
+        "KL divergence between the distribution of answers and that of labels.",
+        "METHODS §5",
+    ),
+    "worst_group_accuracy": _share(
+        "worst-group accuracy", True, "The smallest accuracy of any group.", "Sagawa et al. 2020; METHODS §5"
+    ),
+    "tpr_gap": _share(
+        "true-positive-rate gap",
+        None,
+        "Recall of a class in one group minus that in the other.",
+        "De-Arteaga et al. 2019; METHODS §5",
+    ),
+    "tpr_gap_rms": _share(
+        "true-positive-rate gap (RMS)",
+        False,
+        "Root mean square over classes of the difference in recall between the groups.",
+        "De-Arteaga et al. 2019; METHODS §5",
+    ),
+    "counterfactual_flip_rate": _share(
+        "counterfactual flip rate",
+        False,
+        "Share of items whose answer changes when only the person's gender changes in the text.",
+        "Garg et al. 2019; METHODS §5",
+    ),
+    "counterfactual_shift": _share(
+        "counterfactual shift",
+        False,
+        "Mean absolute change of the gold answer's probability when only the person's gender changes.",
+        "Garg et al. 2019; METHODS §5",
+    ),
+    # collapse
+    "effective_rank": _number(
+        "effective rank",
+        "number",
+        True,
+        "Exponential of the entropy of the normalised singular values: how many directions the features use.",
+        "Roy & Vetterli 2007; METHODS §6",
+    ),
+    "singular_value_entropy": _number(
+        "singular value entropy (SVE)",
+        "nats",
+        True,
+        "Entropy of the normalised singular values of the features.",
+        "Chen et al. 2023, arXiv 2309.17002",
+    ),
+    "largest_singular_value_ratio": _number(
+        "largest singular value ratio (LSVR)",
+        "nats",
+        True,
+        "−log of the largest singular value's share; small when one direction dominates.",
+        "Chen et al. 2023, arXiv 2309.17002",
+    ),
+    "stable_rank": _number(
+        "stable rank", "number", True, "Squared Frobenius norm over squared spectral norm.", "METHODS §6"
+    ),
+    "participation_ratio": _number(
+        "participation ratio", "number", True, "(Σλ)²/Σλ² of the feature covariance's eigenvalues.", "METHODS §6"
+    ),
+    "anisotropy": _number(
+        "anisotropy",
+        "ratio",
+        False,
+        "Mean cosine similarity of random pairs of features.",
+        "Ethayarajh 2019; METHODS §6",
+    ),
+    "cka_to_base": _number(
+        "CKA to base",
+        "ratio",
+        None,
+        "Linear centred kernel alignment with the base model's features; 1 is the same geometry.",
+        "Kornblith et al. 2019; METHODS §6",
+    ),
+    "nc1": _number(
+        "NC1",
+        "number",
+        None,
+        "Within-class over between-class variability of the features, tr(Σ_W Σ_B⁺)/C.",
+        "Papyan et al. 2020; METHODS §6",
+    ),
+    # drift
+    "kl_per_token": _number(
+        "KL per token",
+        "nats",
+        False,
+        "KL(base ‖ model) per token on held-out general text: how far the model moved where it was not trained.",
+        "METHODS §7",
+    ),
+    "perplexity_ratio": _number(
+        "perplexity ratio", "ratio", False, "Perplexity on held-out general text over that of the base.", "METHODS §7"
+    ),
+    "retained": _share("retained", True, "Among test items the base gets right, the share still right.", "METHODS §7"),
+    "gained": _share("gained", True, "Among test items the base gets wrong, the share now right.", "METHODS §7"),
+}
