@@ -1,1 +1,19 @@
-"""balora-audit."""
+"""balora-audit: did fine-tuning inherit or amplify the flaws of pre-training, and which method does it least?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from balora_audit.api import Audit, compare, load
+
+__all__ = ["Audit", "compare", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the Python interface on first use, so that ``--help`` and the metrics need no torch."""
+    if name in __all__:
+        from balora_audit import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -271,9 +271,7 @@ class AuditRecord:
         try:
             found = json.loads(text)
         except json.JSONDecodeError as error:
-            raise StoreError(
-                f"{where} is not JSON ({error}); run `balora-audit compare` again to rebuild it"
-            ) from error
+            raise StoreError(f"{where} is not JSON ({error}); run `balora-audit compare` again to rebuild it") from error
         version = found.get("schema_version") if isinstance(found, Mapping) else None
         if version != SCHEMA_VERSION:
             raise StoreError(

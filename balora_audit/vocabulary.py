@@ -158,9 +158,7 @@ METRICS: dict[str, MetricInfo] = {
         "−log of the largest singular value's share; small when one direction dominates.",
         "Chen et al. 2023, arXiv 2309.17002",
     ),
-    "stable_rank": _number(
-        "stable rank", "number", True, "Squared Frobenius norm over squared spectral norm.", "METHODS §6"
-    ),
+    "stable_rank": _number("stable rank", "number", True, "Squared Frobenius norm over squared spectral norm.", "METHODS §6"),
     "participation_ratio": _number(
         "participation ratio", "number", True, "(Σλ)²/Σλ² of the feature covariance's eigenvalues.", "METHODS §6"
     ),

@@ -1,1 +1,51 @@
-"""TODO"""
+"""Metrics: pure functions of arrays, usable on one's own tensors (METHODS §4–6). numpy and scipy only."""
+
+from __future__ import annotations
+
+from balora_audit.metrics.classification import (
+    balanced_accuracy,
+    g_mean,
+    macro_f1,
+    per_class_recall,
+    prior_shift,
+    tpr_gap,
+    worst_class_recall,
+)
+from balora_audit.metrics.geometry import nc1
+from balora_audit.metrics.robustness import flip_rate, mce, memorisation, relative_drop, severity_area
+from balora_audit.metrics.similarity import anisotropy, linear_cka, principal_angles
+from balora_audit.metrics.spectral import (
+    effective_rank,
+    largest_singular_value_ratio,
+    normalised_spectrum,
+    participation_ratio,
+    power_law_alpha,
+    singular_value_entropy,
+    stable_rank,
+)
+
+__all__ = [
+    "anisotropy",
+    "balanced_accuracy",
+    "effective_rank",
+    "flip_rate",
+    "g_mean",
+    "largest_singular_value_ratio",
+    "linear_cka",
+    "macro_f1",
+    "mce",
+    "memorisation",
+    "nc1",
+    "normalised_spectrum",
+    "participation_ratio",
+    "per_class_recall",
+    "power_law_alpha",
+    "principal_angles",
+    "prior_shift",
+    "relative_drop",
+    "severity_area",
+    "singular_value_entropy",
+    "stable_rank",
+    "tpr_gap",
+    "worst_class_recall",
+]

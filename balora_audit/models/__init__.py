@@ -1,1 +1,1 @@
-"""TODO"""
+"""Models: finding, converting, loading and fingerprinting the base."""

@@ -1,1 +1,8 @@
-"""TODO"""
+"""Scoring: likelihoods, predictions and features from (model, texts)."""
+
+from __future__ import annotations
+
+from balora_audit.scoring.causal import CausalScorer
+from balora_audit.scoring.protocol import LabelScores, ResponseScores, Scorer, TextScores
+
+__all__ = ["CausalScorer", "LabelScores", "ResponseScores", "Scorer", "TextScores"]

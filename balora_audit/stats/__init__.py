@@ -1,1 +1,27 @@
-"""TODO"""
+"""Statistics: paired intervals, tests, corrections, verdicts. numpy and scipy only."""
+
+from __future__ import annotations
+
+from balora_audit.stats.corrections import holm
+from balora_audit.stats.intervals import PairedResult, bootstrap_weights, interval, paired, wilson
+from balora_audit.stats.items import ItemScores
+from balora_audit.stats.jackknife import jackknife_interval, jackknife_se, paired_jackknife
+from balora_audit.stats.tests import mcnemar_exact, paired_permutation
+from balora_audit.stats.verdicts import minimum_detectable_effect, verdict
+
+__all__ = [
+    "ItemScores",
+    "PairedResult",
+    "bootstrap_weights",
+    "holm",
+    "interval",
+    "jackknife_interval",
+    "jackknife_se",
+    "mcnemar_exact",
+    "minimum_detectable_effect",
+    "paired",
+    "paired_jackknife",
+    "paired_permutation",
+    "verdict",
+    "wilson",
+]

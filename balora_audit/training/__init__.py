@@ -1,1 +1,1 @@
-"""TODO"""
+"""Training: adapters from data, on one shared base."""

@@ -1,0 +1,38 @@
+"""What there is to choose from, for ``ls``: names and one line each."""
+
+from __future__ import annotations
+
+from balora_audit.errors import unknown_name
+
+__all__ = ["KINDS", "catalogue"]
+
+KINDS = ("models", "methods", "conditions", "perturbations", "probes", "presets")
+
+
+def catalogue(kind: str) -> dict[str, str]:
+    """Return name → summary for a kind of thing; raises `ConfigurationError` for an unknown kind."""
+    if kind == "models":
+        from balora_audit.models.locate import BUILT_IN
+
+        return dict(BUILT_IN)
+    if kind == "methods":
+        from balora_audit.methods import METHODS
+
+        return {name: method.summary for name, method in METHODS.items()}
+    if kind == "conditions":
+        from balora_audit.data.conditions import available
+
+        return dict(available())
+    if kind == "perturbations":
+        from balora_audit.data.perturbations import PERTURBATIONS
+
+        return {name: f"{noise.description} (per {noise.unit})" for name, noise in PERTURBATIONS.items()}
+    if kind == "probes":
+        from balora_audit.probes import PROBES
+
+        return {name: probe.summary for name, probe in PROBES.items()}
+    if kind == "presets":
+        from balora_audit.config import PRESET_SUMMARIES
+
+        return dict(PRESET_SUMMARIES)
+    raise unknown_name("kind of thing", kind, KINDS)

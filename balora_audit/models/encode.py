@@ -1,0 +1,84 @@
+"""Texts → token ids, in the one way that training and scoring share.
+
+Prompt and answer are encoded apart and joined, so that the boundary between them is the same whatever the answer is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from balora_audit.errors import ModelError
+
+__all__ = ["Encoder", "length_batches", "pad"]
+
+
+@dataclass(slots=True)
+class Encoder:
+    """Encodes prompts and answers for one tokenizer.
+
+    ``limit_tokens`` bounds prompt + answer; a longer prompt loses tokens on its left (after a leading BOS), because the
+    question stands at its end. ``truncated`` counts how often that happened.
+    """
+
+    tokenizer: Any
+    limit_tokens: int
+    truncated: int = 0
+
+    def prompt(self, text: str, reserve: int = 0) -> list[int]:
+        """Return the ids of a prompt, leaving room for `reserve` answer tokens; never empty."""
+        ids: list[int] = list(self.tokenizer(text, add_special_tokens=True).input_ids)
+        while ids and ids[-1] in (self.tokenizer.eos_token_id, self.tokenizer.sep_token_id) and not _ends_so(self, text):
+            ids.pop()
+        room = self.limit_tokens - reserve
+        if room < 2:
+            raise ModelError(f"an answer of {reserve} tokens leaves no room for a prompt within {self.limit_tokens} tokens")
+        if len(ids) > room:
+            self.truncated += 1
+            leading = ids[:1] if ids[0] == self.tokenizer.bos_token_id else []
+            ids = leading + ids[len(ids) - room + len(leading) :]
+        if not ids:
+            fallback = self.tokenizer.bos_token_id
+            ids = [fallback if fallback is not None else self.tokenizer.eos_token_id]
+        return ids
+
+    def answer(self, text: str, *, end: bool = False) -> list[int]:
+        """Return the ids of an answer (with its leading space), followed by the end-of-text token if `end`."""
+        ids: list[int] = list(self.tokenizer(text, add_special_tokens=False).input_ids)
+        if not ids:
+            raise ModelError(f"the answer {text!r} has no tokens in this tokenizer; give the label another name")
+        if end and self.tokenizer.eos_token_id is not None:
+            ids.append(self.tokenizer.eos_token_id)
+        return ids
+
+
+def _ends_so(encoder: Encoder, text: str) -> bool:
+    eos = encoder.tokenizer.eos_token
+    return bool(eos) and text.endswith(eos)
+
+
+def pad(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return right-padded ids and their mask, both (B, T). Padding is id 0 and always masked."""
+    width = max(len(row) for row in rows)
+    ids_BT = torch.zeros(len(rows), width, dtype=torch.long)
+    mask_BT = torch.zeros(len(rows), width, dtype=torch.long)
+    for index, row in enumerate(rows):
+        ids_BT[index, : len(row)] = torch.tensor(row, dtype=torch.long)
+        mask_BT[index, : len(row)] = 1
+    return ids_BT.to(device), mask_BT.to(device)
+
+
+def length_batches(lengths: Sequence[int], budget_tokens: int) -> list[list[int]]:
+    """Return batches of item indices, longest first, each of at most `budget_tokens` padded tokens (at least one item)."""
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    batches: list[list[int]] = []
+    for index in order:
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= budget_tokens:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches

@@ -1,0 +1,89 @@
+"""The forward pass of a causal LM in two parts: body → hidden states, head → logits, only where they are read.
+
+Shapes: B batch, T token, M read position, D hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from balora_audit.errors import ModelError
+
+__all__ = ["CausalForward", "Pass"]
+
+_TOLERANCE = 1e-3
+
+
+@dataclass(slots=True, kw_only=True)
+class Pass:
+    """What one forward pass gave: hidden states (B, T, D), full logits only where the head cannot run apart, the cache."""
+
+    states_BTD: Tensor
+    logits_BTV: Tensor | None
+    cache: Any
+
+
+class CausalForward:
+    """Runs the body of a causal LM and applies its head at chosen positions.
+
+    Some architectures change the logits after the head (soft-capping, scaling). Construction compares the head's output
+    with the model's own logits on a few tokens; where they differ, :attr:`selective` is False and the whole model runs,
+    with the positions selected afterwards: slower, and right.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.head: Any = self.model.get_output_embeddings()
+        if self.head is None:
+            raise ModelError(f"{type(model).__name__} has no language-model head; only causal language models are supported")
+        self.body: Any = getattr(self.model, str(self.model.base_model_prefix), None)
+        self.selective = self.body is not None and self._head_is_all()
+
+    @torch.no_grad()
+    def _head_is_all(self) -> bool:
+        weight = self.head.weight
+        ids_BT = torch.arange(1, 9, device=weight.device).remainder(weight.shape[0])[None, :]
+        own = self.model(input_ids=ids_BT, use_cache=False).logits.float()
+        try:
+            ours = self.head(self.body(input_ids=ids_BT, use_cache=False).last_hidden_state).float()
+        except (TypeError, AttributeError, RuntimeError):
+            return False
+        return own.shape == ours.shape and bool((own - ours).abs().max() <= _TOLERANCE * own.abs().max())
+
+    def run(
+        self,
+        ids_BT: Tensor,
+        mask_BS: Tensor,
+        *,
+        positions_BT: Tensor | None = None,
+        past: Any = None,
+        keep_cache: bool = False,
+    ) -> Pass:
+        """Run tokens (B, T) under an attention mask over past and present tokens (B, S ≥ T)."""
+        arguments = {
+            "input_ids": ids_BT,
+            "attention_mask": mask_BS,
+            "position_ids": positions_BT,
+            "past_key_values": past,
+            "use_cache": keep_cache,
+        }
+        if self.selective:
+            output = self.body(**arguments)
+            return Pass(states_BTD=output.last_hidden_state, logits_BTV=None, cache=output.past_key_values)
+        output = self.model(**arguments, output_hidden_states=True)
+        return Pass(states_BTD=output.hidden_states[-1], logits_BTV=output.logits, cache=output.past_key_values)
+
+    def logits(self, done: Pass, read_BT: Tensor) -> Tensor:
+        """Return float32 logits (M, V) at the positions where `read_BT` is true, row by row."""
+        if done.logits_BTV is not None:
+            return done.logits_BTV[read_BT].float()
+        return self.logits_of(done.states_BTD[read_BT])
+
+    def logits_of(self, states_MD: Tensor) -> Tensor:
+        """Return float32 logits (M, V) of hidden states (M, D); exact only where :attr:`selective` holds."""
+        logits: Tensor = self.head(states_MD).float()
+        return logits

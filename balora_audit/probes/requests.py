@@ -1,0 +1,53 @@
+"""The text sets that several probes read: asked for once, scored once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from balora_audit.data.dataset import AuditDataset
+from balora_audit.probes.evidence import ScoreRequest, Scores
+from balora_audit.scoring.protocol import LabelScores, ResponseScores, TextScores
+
+__all__ = ["label_scores", "on_texts", "response_scores", "test_set", "text_scores"]
+
+
+def test_set(dataset: AuditDataset) -> ScoreRequest:
+    """Return the request for the clean test set, with features."""
+    return on_texts(dataset, "test", tuple(e.id for e in dataset.test), tuple(e.text for e in dataset.test), features=True)
+
+
+def on_texts(
+    dataset: AuditDataset, key: str, ids: tuple[str, ...], texts: tuple[str, ...], *, features: bool = False
+) -> ScoreRequest:
+    """Return the request for these texts, as labels or as responses according to the task (responses by test id)."""
+    prompts = tuple(dataset.render(text) for text in texts)
+    if dataset.task == "classification":
+        return ScoreRequest(key=key, kind="labels", ids=ids, texts=prompts, features=features)
+    answers = {example.id: dataset.answer(example) for example in dataset.test}
+    return ScoreRequest(
+        key=key, kind="responses", ids=ids, texts=prompts, responses=tuple(answers[i] for i in ids), features=features
+    )
+
+
+def label_scores(scores: Mapping[str, Scores], key: str) -> LabelScores:
+    """Return the label scores under a key."""
+    found = scores[key]
+    if not isinstance(found, LabelScores):
+        raise TypeError(f"{key!r} holds {type(found).__name__}, not LabelScores")
+    return found
+
+
+def response_scores(scores: Mapping[str, Scores], key: str) -> ResponseScores:
+    """Return the response scores under a key."""
+    found = scores[key]
+    if not isinstance(found, ResponseScores):
+        raise TypeError(f"{key!r} holds {type(found).__name__}, not ResponseScores")
+    return found
+
+
+def text_scores(scores: Mapping[str, Scores], key: str) -> TextScores:
+    """Return the text scores under a key."""
+    found = scores[key]
+    if not isinstance(found, TextScores):
+        raise TypeError(f"{key!r} holds {type(found).__name__}, not TextScores")
+    return found

@@ -1,0 +1,129 @@
+"""A run folder: finished units of work by content address, adapters, and the lock that keeps two runs apart."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from balora_audit.audit import write_atomic
+from balora_audit.errors import StoreError
+
+__all__ = ["RunStore", "content_key", "hash_files"]
+
+_MARKERS = ("units", "config.yaml", "audit.json")
+
+
+def content_key(kind: str, parts: Mapping[str, Any]) -> str:
+    """Return the content address of a unit: kind and SHA-256 over everything that decides its result."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=list)
+    return f"{kind}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return file name → SHA-256 for the files directly in a folder."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            with path.open("rb") as stream:
+                found[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+class RunStore:
+    """Reads and writes one run folder. Every write appears whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"--out {folder} is a file; give a folder")
+        if folder.is_dir() and any(folder.iterdir()) and not any((folder / marker).exists() for marker in _MARKERS):
+            raise StoreError(f"--out {folder} has files in it that are not a run's; give a new folder or an earlier run's")
+        self.folder = folder
+        self._units = folder / "units"
+
+    def has(self, key: str) -> bool:
+        """Whether a finished unit is there."""
+        return (self._units / key / "unit.json").is_file()
+
+    def read(self, key: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return a unit's record and arrays; raises `StoreError` when it is damaged (delete it and run again)."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        place = self._units / key
+        try:
+            record = json.loads((place / "unit.json").read_text(encoding="utf-8"))
+            arrays = load_file(place / "arrays.safetensors") if (place / "arrays.safetensors").is_file() else {}
+        except (OSError, ValueError, SafetensorError) as error:
+            raise StoreError(f"the stored unit {place} is damaged ({error}); delete that folder and run again") from error
+        return record, arrays
+
+    def write(self, key: str, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        """Store a finished unit."""
+        from safetensors.numpy import save
+
+        with self.staged(self._units / key) as temporary:
+            if arrays:
+                contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+                write_atomic(temporary / "arrays.safetensors", save(contiguous))
+            write_atomic(temporary / "unit.json", json.dumps(record, ensure_ascii=False, allow_nan=False))
+
+    def forget(self, key: str) -> None:
+        """Remove a unit, if it is there."""
+        shutil.rmtree(self._units / key, ignore_errors=True)
+
+    @contextmanager
+    def staged(self, target: Path) -> Iterator[Path]:
+        """Give a temporary folder that takes the place of `target` when the block ends without an error."""
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        except OSError as error:
+            raise StoreError(f"cannot write to {target.parent}: {error.strerror or error}") from error
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            if target.exists():
+                shutil.rmtree(target)
+            temporary.replace(target)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StoreError(f"no space left on the disk that holds {self.folder}; free some and run again") from error
+            raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def adapter_path(self, method: str, condition: str, seed: int) -> Path:
+        """Return where an adapter lives."""
+        return self.folder / "adapters" / method / condition / f"seed{seed}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run folder for this process; raises `StoreError` when another one has it."""
+        import fcntl
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._units.mkdir(exist_ok=True)
+            handle = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        except OSError as error:
+            raise StoreError(f"cannot write to --out {self.folder}: {error.strerror or error}") from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise StoreError(
+                    f"another balora-audit is working in {self.folder}; wait for it, or give another --out"
+                ) from error
+            yield
+        finally:
+            os.close(handle)
