@@ -235,25 +235,21 @@ def pairs(config: AuditConfig) -> list[tuple[str, str]]:
 
 
 def _headlines(config: AuditConfig, dataset: AuditDataset, conditions: list[Condition]) -> Iterable[tuple[str, str, Condition]]:
-    classes = len(dataset.label_names)
+    """Yield (probe, metric, condition): what is claimed by default, as far as data and conditions can decide it."""
+    labelled = dataset.task == "classification"
     grouped = len({example.group for example in dataset.test} - {None}) >= 2
     twinned = any(example.counterfactual is not None for example in dataset.test)
+    tail = "tail_recall" if len(dataset.label_names) >= 3 else "worst_class_recall"
     for condition in conditions:
-        if "noise" in config.probes:
-            if condition.is_clean:
-                yield "noise", "accuracy_drop" if dataset.task == "classification" else "response_nll_rise", condition
-            if condition.noise is not None:
-                yield "noise", "memorisation", condition
-        if "imbalance" in config.probes and dataset.task == "classification":
-            if condition.imbalance is not None:
-                yield "imbalance", "tail_recall" if classes >= 3 else "worst_class_recall", condition
-            if condition.is_clean or condition.correlate is not None:
-                if grouped:
-                    yield "imbalance", "tpr_gap_rms", condition
-                if twinned:
-                    yield "imbalance", "counterfactual_flip_rate", condition
-        if condition.is_clean:
-            if "collapse" in config.probes:
-                yield "collapse", "effective_rank", condition
-            if "drift" in config.probes:
-                yield "drift", "kl_per_token", condition
+        clean = condition.is_clean
+        wanted = (
+            ("noise", "accuracy_drop", clean and labelled),
+            ("noise", "response_nll_rise", clean and not labelled),
+            ("noise", "memorisation", condition.noise is not None),
+            ("imbalance", tail, condition.imbalance is not None),
+            ("imbalance", "tpr_gap_rms", (clean or condition.correlate is not None) and labelled and grouped),
+            ("imbalance", "counterfactual_flip_rate", (clean or condition.correlate is not None) and labelled and twinned),
+            ("collapse", "effective_rank", clean),
+            ("drift", "kl_per_token", clean),
+        )
+        yield from ((probe, metric, condition) for probe, metric, holds in wanted if holds and probe in config.probes)

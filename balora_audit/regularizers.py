@@ -131,10 +131,10 @@ class _Concentration(torch.autograd.Function):
         # Σ_i w_i u_i v_iᵀ with v_iᵀ = u_iᵀ Z / σ_i; the 1/σ is in the weights (for ‖Z‖_F the term in Z has none)
         gradient = (vectors * weights) @ (vectors.T @ small)
         ctx.save_for_backward((gradient if wide else gradient.T).to(z.dtype))
-        return (numerator / denominator).to(z.dtype)
+        share: Tensor = numerator / denominator
+        return share.to(z.dtype)
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        scaled: Tensor = gradient * outputs[0]
-        return scaled, None, None
+        saved: Tensor = ctx.saved_tensors[0]
+        return saved * outputs[0], None, None

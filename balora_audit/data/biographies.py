@@ -7,6 +7,7 @@ phrases that several occupations share, so that no model can be right always.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,9 +104,8 @@ def generate(
         raise ValueError(f"label_noise must be at least 0 and below 1, got {label_noise}")
     if n_train < classes or n_test < classes:
         raise ValueError(f"at least {classes} training and {classes} test texts are needed, one per occupation")
-    test = _split("test", n_test, np.ones(classes), 0.5, np.random.default_rng([seed, 1]), frozenset())
-    taken = frozenset(text for example in test for text in (example.text, example.counterfactual) if text)
-    train = _split("train", n_train, sizes, correlation, np.random.default_rng([seed, 0]), taken)
+    test = _split("test", n_test, np.ones(classes), 0.5, np.random.default_rng([seed, 1]))
+    train = _split("train", n_train, sizes, correlation, np.random.default_rng([seed, 0]))
     train, flipped = _with_noise(train, label_noise, np.random.default_rng([seed, 2]))
     return AuditDataset(
         name="built-in biographies",
@@ -126,13 +126,11 @@ def generate(
     )
 
 
-def _split(
-    split: str, count: int, sizes: np.ndarray, correlation: float, rng: np.random.Generator, taken: frozenset[str]
-) -> list[Example]:
+def _split(split: str, count: int, sizes: np.ndarray, correlation: float, rng: np.random.Generator) -> list[Example]:
     labels = _labels(count, sizes)
     groups = _groups(labels, correlation)
     order = rng.permutation(count)
-    used = set(taken)
+    used: set[str] = set()
     examples: list[Example] = []
     for number, index in enumerate(order):
         label, group = int(labels[index]), groups[index]
@@ -140,12 +138,18 @@ def _split(
             person = _draw(OCCUPATIONS[label], rng)
             text = person.text(group)
             twin = person.text(_OTHER[group]) if group in _OTHER else None
-            if text not in used and twin not in used:
+            if text not in used and twin not in used and _home(text, twin) == split:
                 break
         used.update(filter(None, (text, twin)))
         item = f"{split}-{number:05d}"
         examples.append(Example(id=item, text=text, label=label, group=group, pair_id=item, counterfactual=twin))
     return examples
+
+
+def _home(text: str, twin: str | None) -> str:
+    """Return the split that a text and its twin belong to, by hash: no split then depends on the size of the other."""
+    key = min(filter(None, (text, twin)))
+    return "test" if hashlib.sha256(key.encode()).digest()[0] < 128 else "train"
 
 
 def _labels(count: int, sizes: np.ndarray) -> np.ndarray:

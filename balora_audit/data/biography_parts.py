@@ -176,7 +176,7 @@ DISTRACTORS: tuple[str, ...] = (
     "learned first aid and blood pressure checks as a scout",
     "drew portraits of the cat",
     "took a class in pottery",
-    "watched surgeries on television",
+    "watched hospital series on television",
 )
 
 PLACES: tuple[str, ...] = (

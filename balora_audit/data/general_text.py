@@ -13,7 +13,7 @@ _HELD_OUT: tuple[str, ...] = (
     "Bees tell each other where flowers are by dancing in the dark of the hive. The angle of the dance points to the sun.",
     "Paris is the capital of France and lies on the river Seine. Its metro opened in the year 1900.",
     "To make bread, mix flour, water, salt and yeast, knead the dough until it is smooth, and let it rise in a warm place.",
-    "A rainbow appears when sunlight is bent and reflected inside drops of rain. Red is on the outside and violet on the inside.",
+    "A rainbow appears when sunlight is bent and reflected inside drops of rain. Red is outside and violet inside.",
     "The old clock in the hall had stopped again, so nobody in the house knew that it was already past midnight.",
     "Iron rusts when it meets both water and oxygen, which is why tools are oiled before the winter.",
     "Mount Everest, on the border of Nepal and China, is the highest mountain above the level of the sea.",

@@ -110,15 +110,7 @@ def _rows(table: Table, columns: Mapping[str, str], split: str) -> list[dict[str
         hint = f" — did you mean {near[0]!r}?" if near else ""
         raise DataError(f"unknown role {unknown[0]!r} in --columns{hint} Roles: {', '.join(ROLES)}")
     generation = _is_generation(table, columns)
-    needed = ("prompt", "response") if generation else ("text", "label")
-    found: dict[str, list[str]] = {}
-    for role in ROLES:
-        if role in columns:
-            found[role] = _column(table, columns[role], role)
-        elif table.header and role in table.frame.columns:
-            found[role] = [str(value) for value in table.frame[role]]
-        elif role in needed:
-            raise DataError(_missing(table, role, role))
+    found = _by_role(table, columns, ("prompt", "response") if generation else ("text", "label"))
     if generation:
         found["text"] = found["prompt"]
     rows = []
@@ -132,6 +124,18 @@ def _rows(table: Table, columns: Mapping[str, str], split: str) -> list[dict[str
         row.setdefault("id", f"{split}-{number + table.first_row:06d}")
         rows.append(row)
     return rows
+
+
+def _by_role(table: Table, columns: Mapping[str, str], needed: tuple[str, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for role in ROLES:
+        if role in columns:
+            found[role] = _column(table, columns[role], role)
+        elif table.header and role in table.frame.columns:
+            found[role] = [str(value) for value in table.frame[role]]
+        elif role in needed:
+            raise DataError(_missing(table, role, role))
+    return found
 
 
 def _column(table: Table, spec: str, role: str) -> list[str]:

@@ -19,7 +19,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#A8558A", "#555555")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#6b7280"
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "svg.hashsalt": "balora-audit",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",

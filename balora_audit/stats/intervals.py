@@ -1,4 +1,4 @@
-"""Intervals: Wilson for a rate, bootstrap over items for a statistic, two-level bootstrap for a paired difference (METHODS §8)."""
+"""Intervals: Wilson for a rate, bootstrap for a statistic, two-level bootstrap for a paired difference (METHODS §8)."""
 
 from __future__ import annotations
 

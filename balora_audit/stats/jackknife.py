@@ -61,10 +61,8 @@ def paired_jackknife(
         freedom = min(freedom, seeds)
     error = float(np.sqrt(variance))
     half = _quantile(freedom, level) * error
-    if error > 0:
-        p_value = float(2 * student.sf(abs(delta) / error, freedom - 1))
-    else:
-        p_value = 1.0 if delta == 0 else 0.0
+    certain = 1.0 if delta == 0 else 0.0
+    p_value = float(2 * student.sf(abs(delta) / error, freedom - 1)) if error > 0 else certain
     return PairedResult(
         delta=delta,
         ci_low=delta - half,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from balora_audit import regularizers
 from balora_audit.config import Penalties
+from balora_audit.regularizers import consistency_kl, diversity_entropy, effective_k, spectral_concentration
 
 __all__ = ["Loss", "assemble"]
 
@@ -36,13 +36,13 @@ def assemble(
     if penalties is not None:
         consistency, diversity, spectral = weights
         if consistency > 0 and teacher_MV is not None:
-            terms["consistency"] = regularizers.consistency_kl(student_MV, teacher_MV, penalties.temperature)
+            terms["consistency"] = consistency_kl(student_MV, teacher_MV, penalties.temperature)
             total = total + consistency * terms["consistency"]
         if diversity > 0:
-            terms["diversity"] = regularizers.diversity_entropy(student_MV, penalties.top_k)
+            terms["diversity"] = diversity_entropy(student_MV, penalties.top_k)
             total = total + diversity * terms["diversity"]
         if spectral > 0:
-            k = regularizers.effective_k(penalties.k, *student_MV.shape)
-            terms["spectral"] = regularizers.spectral_concentration(student_MV, k, penalties.norm)
+            k = effective_k(penalties.k, *student_MV.shape)
+            terms["spectral"] = spectral_concentration(student_MV, k, penalties.norm)
             total = total + spectral * terms["spectral"]
     return Loss(total=total, terms=terms)
