@@ -1,4 +1,4 @@
-"""balora-audit: did fine-tuning inherit or amplify the flaws of pre-training, and which method does it least?"""
+"""Audits fine-tuned language models: what they inherited or amplified, and which method did it least."""
 
 from __future__ import annotations
 

@@ -283,9 +283,7 @@ class AuditRecord:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise StoreError(
-                f"{where} does not fit its schema at {place!r}: {first['msg']} ({error.error_count()} in all)"
-            ) from error
+            raise StoreError(f"{where} does not fit its schema at {place!r}: {first['msg']} ({error.error_count()} in all)") from error
 
 
 def read(run_dir: str | Path) -> AuditRecord:

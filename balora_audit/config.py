@@ -343,9 +343,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _explain(
-    error: ValidationError, flags: Mapping[str, Any], environment: Mapping[str, Any], file: Path | None
-) -> ConfigurationError:
+def _explain(error: ValidationError, flags: Mapping[str, Any], environment: Mapping[str, Any], file: Path | None) -> ConfigurationError:
     first = error.errors()[0]
     place: Sequence[Any] = first["loc"]
     message = first["msg"].removeprefix("Value error, ")

@@ -140,8 +140,7 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
         for condition in conditions:
             conditioned = apply(dataset, condition, seed)
             flipped = {
-                item: (int(change["clean"]), int(change["noisy"]))
-                for item, change in conditioned.changed.get("flipped", {}).items()
+                item: (int(change["clean"]), int(change["noisy"])) for item, change in conditioned.changed.get("flipped", {}).items()
             }
             plan.changed[f"{condition}/seed{seed}"] = {
                 **conditioned.changed,
@@ -200,8 +199,7 @@ def _cell(plan: Plan, context: Context) -> Cell:
                 raise ValueError(f"two probes ask for different texts under the key {request.key!r}")
             requests[request.key] = request
     score_keys = {
-        key: content_key("score", {**environment, "adapter": train_key, "request": request.content})
-        for key, request in requests.items()
+        key: content_key("score", {**environment, "adapter": train_key, "request": request.content}) for key, request in requests.items()
     }
     return Cell(context=context, train_key=train_key, requests=requests, score_keys=score_keys)
 

@@ -46,9 +46,7 @@ class _State:
 
     def fail(self, cell: Cell, stage: str, unit: str, error: BaseException) -> None:
         method, condition, seed = cell.id
-        self.failures.append(
-            records.Failure(unit=unit, stage=stage, message=str(error), method=method, condition=condition, seed=seed)
-        )
+        self.failures.append(records.Failure(unit=unit, stage=stage, message=str(error), method=method, condition=condition, seed=seed))
         self.failed.add(cell.id)
         self.reasons[cell.id] = str(error)
 
@@ -72,9 +70,7 @@ class _State:
         return self.worker
 
 
-def execute(
-    plan: Plan, folder: Path, *, progress: Progress | None = None, fresh: bool = False, command: str | None = None
-) -> AuditRecord:
+def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh: bool = False, command: str | None = None) -> AuditRecord:
     """Carry out a plan in a run folder and return the audit; ``audit.json`` is written on the way.
 
     Units that are already there are reused; `fresh` discards this plan's first. `command` is recorded as the way to

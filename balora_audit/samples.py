@@ -51,8 +51,7 @@ def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str
                     row["trained_as"] = dataset.label_names[cell.context.flipped[item][1]]
                 row["answer"] = dataset.label_names[int(result.prediction[index])]
                 row["log_likelihood"] = {
-                    name: round(float(value), 4)
-                    for name, value in zip(dataset.label_names, result.log_likelihood[index], strict=True)
+                    name: round(float(value), 4) for name, value in zip(dataset.label_names, result.log_likelihood[index], strict=True)
                 }
             elif isinstance(result, ResponseScores):
                 row["response"] = request.responses[index]
@@ -137,9 +136,7 @@ def _choose(log_likelihood_MND: np.ndarray) -> list[int]:
     first = ranked[:_DISAGREEING]
     rest = sorted(set(range(len(distinct))) - set(first))
     count = min(len(rest), _SHOWN - len(first))
-    return (
-        [*first, *(int(i) for i in sorted(np.random.default_rng(0).choice(rest, size=count, replace=False)))] if rest else first
-    )
+    return [*first, *(int(i) for i in sorted(np.random.default_rng(0).choice(rest, size=count, replace=False)))] if rest else first
 
 
 def _row(
@@ -166,6 +163,4 @@ def _row(
                 said = f"{names[int(before.prediction[position])]} → {said}"
         answers[name] = said
     note = f"trained as {names[cell.context.flipped[item][1]]}" if view.key == "flipped" else ""
-    return SampleRow(
-        id=item, input=request.texts[index], gold=names[label] if label is not None else "", answers=answers, note=note
-    )
+    return SampleRow(id=item, input=request.texts[index], gold=names[label] if label is not None else "", answers=answers, note=note)

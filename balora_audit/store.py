@@ -121,9 +121,7 @@ class RunStore:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise StoreError(
-                    f"another balora-audit is working in {self.folder}; wait for it, or give another --out"
-                ) from error
+                raise StoreError(f"another balora-audit is working in {self.folder}; wait for it, or give another --out") from error
             yield
         finally:
             os.close(handle)

@@ -126,17 +126,13 @@ class Worker:
         if weights_hash(self.base.model) != self.base.weights:
             raise ModelError(f"training {method.name} changed the base's weights; this is a defect, please report it")
         costs.record(self.plan, f"train:{method.name}", time.perf_counter() - start, len(rows) * config.training.epochs)
-        self._store_log(
-            cell, log, rows_hash=self._order(rows, seed), parameters=parameters, examples=len(rows), encoder=encoder
-        )
+        self._store_log(cell, log, rows_hash=self._order(rows, seed), parameters=parameters, examples=len(rows), encoder=encoder)
 
     def _order(self, rows: list[Any], seed: int) -> str:
         training = self.plan.config.training
         return order_hash(rows, batch_size=training.batch_size, epochs=training.epochs, seed=seed)
 
-    def _store_log(
-        self, cell: Cell, log: TrainingLog, *, rows_hash: str, parameters: int, examples: int, encoder: Encoder
-    ) -> None:
+    def _store_log(self, cell: Cell, log: TrainingLog, *, rows_hash: str, parameters: int, examples: int, encoder: Encoder) -> None:
         target = self.store.adapter_path(*cell.id)
         notes = []
         if encoder.truncated:

@@ -65,9 +65,7 @@ METRICS: dict[str, MetricInfo] = {
         "Hendrycks & Dietterich 2019, arXiv 1903.12261",
     ),
     "flip_rate": _share("flip rate", False, "Share of items whose answer changes when noise is added.", "METHODS §4"),
-    "realised_rate": _share(
-        "realised noise rate", None, "Share of characters (or words) that the noise changed.", "METHODS §4"
-    ),
+    "realised_rate": _share("realised noise rate", None, "Share of characters (or words) that the noise changed.", "METHODS §4"),
     "memorisation": _share(
         "memorised wrong labels",
         False,
@@ -90,9 +88,7 @@ METRICS: dict[str, MetricInfo] = {
         "NLL of the reference response given the noisy prompt minus that given the clean prompt.",
         "METHODS §4",
     ),
-    "token_accuracy": _share(
-        "token accuracy", True, "Share of response tokens that are the model's first choice.", "METHODS §4"
-    ),
+    "token_accuracy": _share("token accuracy", True, "Share of response tokens that are the model's first choice.", "METHODS §4"),
     # imbalance and groups
     "recall": _share("recall", True, "Share of a class's items that are found.", "METHODS §5"),
     "balanced_accuracy": _share("balanced accuracy", True, "Mean of the per-class recalls.", "METHODS §5"),
@@ -109,9 +105,7 @@ METRICS: dict[str, MetricInfo] = {
         "KL divergence between the distribution of answers and that of labels.",
         "METHODS §5",
     ),
-    "worst_group_accuracy": _share(
-        "worst-group accuracy", True, "The smallest accuracy of any group.", "Sagawa et al. 2020; METHODS §5"
-    ),
+    "worst_group_accuracy": _share("worst-group accuracy", True, "The smallest accuracy of any group.", "Sagawa et al. 2020; METHODS §5"),
     "tpr_gap": _share(
         "true-positive-rate gap",
         None,

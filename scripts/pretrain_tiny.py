@@ -96,9 +96,7 @@ def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
         ),
     )
     core.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 1)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>", model_max_length=256
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>", model_max_length=256)
 
 
 def batches(texts: list[str], tokenizer: PreTrainedTokenizerFast, size: int, epochs: int) -> list[torch.Tensor]:

@@ -132,9 +132,7 @@ def _json_lines(text: str, where: str) -> pd.DataFrame:
             raise DataError(f"{where}, row {number}: not JSON: {error}") from error
         if not isinstance(row, dict):
             raise DataError(f"{where}, row {number}: every line must be a JSON object, got {type(row).__name__}")
-        rows.append(
-            {key: "" if value is None else value if isinstance(value, str) else json.dumps(value) for key, value in row.items()}
-        )
+        rows.append({key: "" if value is None else value if isinstance(value, str) else json.dumps(value) for key, value in row.items()})
     return pd.DataFrame(rows).fillna("")
 
 

@@ -118,9 +118,7 @@ def _rows(table: Table, columns: Mapping[str, str], split: str) -> list[dict[str
         row = {role: column[number] for role, column in found.items()}
         for role in ("text", "response" if generation else "label"):
             if not row[role].strip():
-                raise DataError(
-                    f"{table.where}, row {number + table.first_row}: the {role} is empty; fill it or remove the row"
-                )
+                raise DataError(f"{table.where}, row {number + table.first_row}: the {role} is empty; fill it or remove the row")
         row.setdefault("id", f"{split}-{number + table.first_row:06d}")
         rows.append(row)
     return rows
@@ -198,9 +196,7 @@ def _names(values: list[str], given: Sequence[str] | Mapping[str, str] | None, w
     return names
 
 
-def _set_aside(
-    rows: list[dict[str, str]], rng: np.random.Generator, test_rows: int
-) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+def _set_aside(rows: list[dict[str, str]], rng: np.random.Generator, test_rows: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     unique = list({row["text"]: row for row in rows}.values())
     share = min(_TEST_SHARE, test_rows / len(unique))
     chosen: set[int] = set()
@@ -233,9 +229,7 @@ def _subsample(rows: list[dict[str, str]], most: int, rng: np.random.Generator) 
     return [row for index, row in enumerate(rows) if index in chosen]
 
 
-def _check_classes(
-    train: Sequence[Mapping[str, str]], test: Sequence[Mapping[str, str]], values: Sequence[str], where: str
-) -> None:
+def _check_classes(train: Sequence[Mapping[str, str]], test: Sequence[Mapping[str, str]], values: Sequence[str], where: str) -> None:
     for split, rows in (("training", train), ("test", test)):
         missing = [value for value in values if value not in {row["label"] for row in rows}]
         if split == "training" and missing:

@@ -66,9 +66,7 @@ def _convert(path: Path, folder: Path) -> None:
     where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
-        loaded = AutoModelForCausalLM.from_pretrained(
-            **where, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
-        )
+        loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
         # A fresh model of the same configuration drops every trace of the quantised loader; the strict load proves that
         # all weights are dense and none is missing.
         dense = type(loaded)(loaded.config)

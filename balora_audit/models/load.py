@@ -76,9 +76,7 @@ def weights_hash(model: nn.Module) -> str:
     compared before, during and after an adapter is attached.
     """
     digest = hashlib.sha256()
-    named = {
-        name.replace(".base_layer.", "."): parameter for name, parameter in model.named_parameters() if ".lora_" not in name
-    }
+    named = {name.replace(".base_layer.", "."): parameter for name, parameter in model.named_parameters() if ".lora_" not in name}
     for name in sorted(named):
         tensor = named[name].detach().cpu().contiguous()
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())

@@ -151,9 +151,7 @@ class Findings:
     def _add(self, metric: str, slice: str, value: float, bounds: tuple[float, float] | None, n: int) -> None:
         self._row(metric, slice, float(value), bounds, n, None)
 
-    def _row(
-        self, metric: str, slice: str, value: float | None, bounds: tuple[float, float] | None, n: int, reason: str | None
-    ) -> None:
+    def _row(self, metric: str, slice: str, value: float | None, bounds: tuple[float, float] | None, n: int, reason: str | None) -> None:
         low, high = bounds if bounds is not None else (None, None)
         context = self.context
         self.measurements.append(

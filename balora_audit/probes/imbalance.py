@@ -122,9 +122,7 @@ class ImbalanceProbe:
         findings.ratios("worst_group_accuracy", ids, of_group_GN * right, of_group_GN, combine="min")
         self._gaps(context, members, right, large, findings)
 
-    def _gaps(
-        self, context: Context, members: list[tuple[int, Example]], right: np.ndarray, groups: list[str], findings: Findings
-    ) -> None:
+    def _gaps(self, context: Context, members: list[tuple[int, Example]], right: np.ndarray, groups: list[str], findings: Findings) -> None:
         pair = self._pair(groups)
         if pair is None:
             findings.missing("tpr_gap_rms", f"{len(groups)} groups and no two of them are a gender pair to take a gap between")

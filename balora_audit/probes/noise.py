@@ -50,9 +50,7 @@ class NoiseProbe:
             self._memorisation(context, scores, findings)
         return findings
 
-    def _input_noise(
-        self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings
-    ) -> None:
+    def _input_noise(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
         ids = [example.id for example in context.dataset.test]
         gold = np.array([example.label for example in context.dataset.test])
         clean = label_scores(scores, "test").prediction

@@ -16,17 +16,13 @@ def test_set(dataset: AuditDataset) -> ScoreRequest:
     return on_texts(dataset, "test", tuple(e.id for e in dataset.test), tuple(e.text for e in dataset.test), features=True)
 
 
-def on_texts(
-    dataset: AuditDataset, key: str, ids: tuple[str, ...], texts: tuple[str, ...], *, features: bool = False
-) -> ScoreRequest:
+def on_texts(dataset: AuditDataset, key: str, ids: tuple[str, ...], texts: tuple[str, ...], *, features: bool = False) -> ScoreRequest:
     """Return the request for these texts, as labels or as responses according to the task (responses by test id)."""
     prompts = tuple(dataset.render(text) for text in texts)
     if dataset.task == "classification":
         return ScoreRequest(key=key, kind="labels", ids=ids, texts=prompts, features=features)
     answers = {example.id: dataset.answer(example) for example in dataset.test}
-    return ScoreRequest(
-        key=key, kind="responses", ids=ids, texts=prompts, responses=tuple(answers[i] for i in ids), features=features
-    )
+    return ScoreRequest(key=key, kind="responses", ids=ids, texts=prompts, responses=tuple(answers[i] for i in ids), features=features)
 
 
 def label_scores(scores: Mapping[str, Scores], key: str) -> LabelScores:

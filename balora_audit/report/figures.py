@@ -37,9 +37,7 @@ class Interval:
     margin: float | None
 
 
-def curves(
-    panels: Mapping[str, Sequence[Curve]], *, x_label: str, y_label: str, log_y: bool = False, log_x: bool = False
-) -> str:
+def curves(panels: Mapping[str, Sequence[Curve]], *, x_label: str, y_label: str, log_y: bool = False, log_x: bool = False) -> str:
     """Draw lines with whiskers as small multiples on shared axes; one legend."""
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)

@@ -65,9 +65,7 @@ class Reader:
 
     def slices(self, probe: str, metric: str, condition: str) -> list[str]:
         """Return the slices of a metric, in order of appearance."""
-        return self._unique(
-            r.slice for r in self.record.measurements if (r.probe, r.metric, r.condition) == (probe, metric, condition)
-        )
+        return self._unique(r.slice for r in self.record.measurements if (r.probe, r.metric, r.condition) == (probe, metric, condition))
 
     def conditions(self, probe: str, metric: str | None = None) -> list[str]:
         """Return the conditions under which a probe (or one of its metrics) has rows."""

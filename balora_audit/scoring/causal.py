@@ -78,9 +78,7 @@ class CausalScorer:
                     states[index] = state
             self._advance(len(batch))
         position = [unique[prompt] for prompt in prompts]
-        return LabelScores(
-            log_likelihood=scores_ND[position], features=np.stack([states[i] for i in position]) if features else None
-        )
+        return LabelScores(log_likelihood=scores_ND[position], features=np.stack([states[i] for i in position]) if features else None)
 
     def _continue(self, cache: object, mask_BT: Tensor, encoded: Sequence[list[int]], sums_BD: Tensor) -> None:
         """Add the log-probabilities of second and later answer tokens, reusing the prompts' keys and values."""

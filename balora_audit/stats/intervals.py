@@ -99,9 +99,7 @@ def paired(
     width and p = 1.
     """
     if len(candidate) != len(baseline) or not candidate:
-        raise ValueError(
-            f"need the same number of seeds for both models, at least one; got {len(candidate)} and {len(baseline)}"
-        )
+        raise ValueError(f"need the same number of seeds for both models, at least one; got {len(candidate)} and {len(baseline)}")
     test = "paired bootstrap over items" if len(candidate) == 1 else "paired bootstrap over seeds and items"
     joined, lost = [], 0
     for mine, theirs in zip(candidate, baseline, strict=True):
@@ -145,10 +143,7 @@ def _replicates(joined: list[tuple[ItemScores, ItemScores]], n_resamples: int, r
         by_seed_SR = np.concatenate(parts, axis=1)
     else:
         by_seed_SR = np.stack(
-            [
-                np.concatenate([_differences([pair], [w_RN])[0] for w_RN in _chunks(len(pair[0].ids), n_resamples, rng)])
-                for pair in joined
-            ]
+            [np.concatenate([_differences([pair], [w_RN])[0] for w_RN in _chunks(len(pair[0].ids), n_resamples, rng)]) for pair in joined]
         )
     seeds = len(joined)
     if seeds == 1:

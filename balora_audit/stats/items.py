@@ -58,9 +58,7 @@ class ItemScores:
     def __post_init__(self) -> None:
         shape = self.numerators.shape
         if self.numerators.ndim != 2 or shape != self.denominators.shape or shape[1] != len(self.ids):
-            raise ValueError(
-                f"numerators and denominators must both be (K, {len(self.ids)}), got {shape} and {self.denominators.shape}"
-            )
+            raise ValueError(f"numerators and denominators must both be (K, {len(self.ids)}), got {shape} and {self.denominators.shape}")
         if len(set(self.ids)) != len(self.ids):
             raise ValueError("item ids must be unique")
         if self.combine not in COMBINERS:

@@ -49,9 +49,7 @@ def paired_jackknife(
     difference: the two levels of METHODS §8.
     """
     differences = np.asarray(candidate, dtype=float) - np.asarray(baseline, dtype=float)
-    left_out_G = np.mean(
-        [np.asarray(c) - np.asarray(b) for c, b in zip(candidate_left_out, baseline_left_out, strict=True)], axis=0
-    )
+    left_out_G = np.mean([np.asarray(c) - np.asarray(b) for c, b in zip(candidate_left_out, baseline_left_out, strict=True)], axis=0)
     delta = float(differences.mean())
     variance = jackknife_se(left_out_G) ** 2
     seeds = len(differences)

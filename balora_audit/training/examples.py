@@ -35,9 +35,7 @@ def encode_rows(dataset: AuditDataset, train: Sequence[Example], encoder: Encode
         answer = encoder.answer(dataset.answer(example), end=dataset.task == "generation")
         answer = answer[: encoder.limit_tokens // 2]
         prompt = encoder.prompt(dataset.render(example.text), reserve=len(answer) - 1)
-        rows.append(
-            TrainingRow(id=example.id, inputs=tuple(prompt + answer[:-1]), first_read=len(prompt) - 1, targets=tuple(answer))
-        )
+        rows.append(TrainingRow(id=example.id, inputs=tuple(prompt + answer[:-1]), first_read=len(prompt) - 1, targets=tuple(answer)))
     return rows
 
 

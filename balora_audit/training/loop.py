@@ -99,9 +99,7 @@ def fit(
                 values = {"total": float(loss.total.detach()), **{n: float(t.detach()) for n, t in loss.terms.items()}}
                 if not all(math.isfinite(value) for value in values.values()):
                     said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-                    raise UnitError(
-                        f"the loss is not finite at step {step + 1} of {steps} ({said}); try a smaller learning rate"
-                    )
+                    raise UnitError(f"the loss is not finite at step {step + 1} of {steps} ({said}); try a smaller learning rate")
                 accelerator.backward(loss.total)
                 accelerator.clip_grad_norm_(trainable, settings.max_grad_norm)
                 optimizer.step()

@@ -42,9 +42,7 @@ def clusters(text: str) -> list[str]:
     """Split a text into characters, each with the combining marks and joiners that follow it; joined, they are the text."""
     found: list[str] = []
     for character in text:
-        joined = (
-            unicodedata.combining(character) or character in "\u200d\ufe0f" or unicodedata.category(character) in ("Mn", "Me")
-        )
+        joined = unicodedata.combining(character) or character in "\u200d\ufe0f" or unicodedata.category(character) in ("Mn", "Me")
         if found and (joined or found[-1].endswith("\u200d")):
             found[-1] += character
         else:

@@ -27,6 +27,4 @@ def _change(units: Sequence[str], index: int, rng: np.random.Generator) -> str |
     return core + _MARKS[int(rng.integers(len(_MARKS)))] + space
 
 
-PUNCTUATION = Perturbation(
-    name="punctuation", unit="word", description="punctuation lost or added, spaces doubled", change=_change
-)
+PUNCTUATION = Perturbation(name="punctuation", unit="word", description="punctuation lost or added, spaces doubled", change=_change)

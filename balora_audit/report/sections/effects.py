@@ -32,9 +32,7 @@ def effects(reader: Reader) -> Section:
         blocks.append(_table(reader, "Declared claims: paired differences, candidate minus baseline", declared))
     other = [row for row in rows if row.claim is None]
     if other:
-        table = _table(
-            reader, "Exploratory differences, not declared in advance: no verdict, no correction for their number", other
-        )
+        table = _table(reader, "Exploratory differences, not declared in advance: no verdict, no correction for their number", other)
         blocks.append(Details(summary=f"{len(other)} exploratory differences", blocks=(table,)))
     return Section(id="effects", title="Effects overview", blocks=tuple(blocks))
 
@@ -57,7 +55,7 @@ def _forest(reader: Reader, name: str, rows: list[Comparison]) -> Figure:
     return Figure(
         uri=forest(drawn, x_label=f"Δ = candidate − baseline, {title}; grey band: margin"),
         alt=f"Forest plot of {len(rows)} paired differences in {title} with their intervals, the zero line and margin bands.",
-        caption=f"{clear} of {len(rows)} intervals lie wholly beyond their margin. The numbers are in the table of declared claims.",
+        caption=f"{clear} of {len(rows)} intervals lie wholly beyond their margin; the table below has the numbers.",
     )
 
 
@@ -68,13 +66,10 @@ def _table(reader: Reader, caption: str, rows: list[Comparison]) -> Table:
         rows=tuple(
             (
                 _pair(reader, row),
-                f"{PROBE_TITLES.get(row.probe, row.probe)}: {METRICS[row.metric].title}"
-                + ("" if row.slice == "all" else f" [{row.slice}]"),
+                _metric(row),
                 row.condition,
                 change(row.delta, row.metric),
-                interval_text(row.ci_low, row.ci_high, row.metric, signed=True)
-                if row.delta is not None
-                else (row.reason or MISSING),
+                interval_text(row.ci_low, row.ci_high, row.metric, signed=True) if row.delta is not None else (row.reason or MISSING),
                 row.test or MISSING,
                 p_text(row.p_value),
                 p_text(row.p_adjusted),
@@ -85,6 +80,11 @@ def _table(reader: Reader, caption: str, rows: list[Comparison]) -> Table:
         ),
         numeric_from=3,
     )
+
+
+def _metric(row: Comparison) -> str:
+    where = "" if row.slice == "all" else f" [{row.slice}]"
+    return f"{PROBE_TITLES.get(row.probe, row.probe)}: {METRICS[row.metric].title}{where}"
 
 
 def _pair(reader: Reader, row: Comparison) -> str:

@@ -32,8 +32,7 @@ def samples(reader: Reader) -> Section:
         shown = table.rows[:_MOST_ROWS]
         columns = ("Item", "Input", "Gold", *(reader.titles.get(m, m) for m in reader.models), "Remark")
         rows = tuple(
-            (row.id, _cut(row.input), row.gold, *(row.answers.get(m) or MISSING for m in reader.models), row.note)
-            for row in shown
+            (row.id, _cut(row.input), row.gold, *(row.answers.get(m) or MISSING for m in reader.models), row.note) for row in shown
         )
         where = f" All of them: {table.path} in the run folder (one file per model)." if table.path else ""
         blocks.append(
@@ -118,9 +117,9 @@ def limits(reader: Reader) -> Section:
     absent = [title for name, title in PROBE_TITLES.items() if name not in record.config.get("probes", [])]
     blocks: list[Block] = [
         Note(
-            text="What this audit does not say: how the models behave on other data, at other sizes, ranks or learning rates; whether "
-            "they are safe or suited to a use; anything about groups beyond those named. Synthetic biographies, where they are the "
-            "data, test mechanisms and not a population."
+            text="What this audit does not say: how the models behave on other data, at other sizes, ranks or learning "
+            "rates; whether they are safe or suited to a use; anything about groups beyond those named. Synthetic "
+            "biographies, where they are the data, test mechanisms and not a population."
         )
     ]
     if absent:
@@ -135,9 +134,7 @@ def limits(reader: Reader) -> Section:
         )
         blocks.append(Details(summary=f"{len(unique)} quantities were not measured", blocks=(table,)))
     used = list(dict.fromkeys(row.metric for row in record.measurements))
-    glossary = Definitions(
-        rows=tuple((METRICS[name].title, f"{METRICS[name].meaning} ({METRICS[name].source})") for name in used)
-    )
+    glossary = Definitions(rows=tuple((METRICS[name].title, f"{METRICS[name].meaning} ({METRICS[name].source})") for name in used))
     blocks.append(Details(summary=f"Glossary: {len(used)} metrics", blocks=(glossary,)))
     return Section(id="limits", title="Limits and glossary", blocks=tuple(blocks))
 

@@ -37,8 +37,7 @@ def summary(reader: Reader) -> Section:
         )
     ]
     blocks += [
-        Note(text=f"{_place(f.method, f.condition, f.seed)} failed while in {f.stage}: {f.message}", tone="warning")
-        for f in record.errors
+        Note(text=f"{_place(f.method, f.condition, f.seed)} failed while in {f.stage}: {f.message}", tone="warning") for f in record.errors
     ]
     blocks += [Note(text=text, tone="warning") for text in record.warnings]
     return Section(id="summary", title="Summary", blocks=tuple(blocks))
@@ -157,9 +156,7 @@ def scope(reader: Reader) -> Section:
         headers=1,
         numeric_from=5,
     )
-    return Section(
-        id="scope", title="Scope", blocks=(Definitions(rows=rows), Details(summary="The declared claims", blocks=(claims,)))
-    )
+    return Section(id="scope", title="Scope", blocks=(Definitions(rows=rows), Details(summary="The declared claims", blocks=(claims,))))
 
 
 def _deviations(reader: Reader) -> str:
@@ -245,9 +242,7 @@ def _losses(reader: Reader) -> Figure | None:
         line = Curve(model=reader.models.index(series.method), name=reader.titles[series.method], x=steps, y=task)
         panels.setdefault(series.condition, []).append(line)
         middle = len(task) // 2
-        rows.append(
-            (reader.titles[series.method], series.condition, f"{task[0]:.3g}", f"{task[middle]:.3g}", f"{task[-1]:.3g}")
-        )
+        rows.append((reader.titles[series.method], series.condition, f"{task[0]:.3g}", f"{task[middle]:.3g}", f"{task[-1]:.3g}"))
     if not panels:
         return None
     return Figure(

@@ -24,8 +24,7 @@ def noise(reader: Reader) -> Section:
         if metrics:
             title = "under input noise, all kinds and severities" if condition == "clean" else f"under {condition}"
             blocks.append(metric_table(reader, "noise", condition, metrics, f"Noise robustness {title}"))
-    memorised = [c for c in reader.conditions("noise", "memorisation")]
-    if memorised:
+    if reader.conditions("noise", "memorisation"):
         blocks.append(
             Note(
                 text="Memorisation: of the training items whose label was corrupted, the share that the model answers with the "
@@ -44,9 +43,7 @@ def _severity(reader: Reader, metric: str) -> list[Block]:
     severities = sorted({int(s.split("@")[1]) for s in slices})
     for kind in kinds:
         for index, model in enumerate(reader.models):
-            found = [
-                reader.get("noise", metric, "clean" if s == 0 else f"{kind}@{s}", "clean", model) for s in (0, *severities)
-            ]
+            found = [reader.get("noise", metric, "clean" if s == 0 else f"{kind}@{s}", "clean", model) for s in (0, *severities)]
             points = [(s, f) for s, f in zip((0, *severities), found, strict=True) if f is not None and f.value is not None]
             if not points:
                 continue
@@ -91,16 +88,12 @@ def imbalance(reader: Reader) -> Section:
         metrics = reader.metrics("imbalance", condition)
         if metrics:
             blocks.append(
-                metric_table(
-                    reader, "imbalance", condition, metrics, f"Classes, groups and counterfactuals, trained under {condition}"
-                )
+                metric_table(reader, "imbalance", condition, metrics, f"Classes, groups and counterfactuals, trained under {condition}")
             )
         for metric, title in (("tpr_gap", "True-positive-rate gap between groups by class"), ("accuracy", "Accuracy by group")):
             slices = [s for s in reader.slices("imbalance", metric, condition) if s != "all"]
             if slices:
-                blocks.append(
-                    _slice_table(reader, "imbalance", metric, slices, condition, f"{title}, trained under {condition}")
-                )
+                blocks.append(_slice_table(reader, "imbalance", metric, slices, condition, f"{title}, trained under {condition}"))
     if blocks:
         blocks.append(
             Note(
@@ -117,9 +110,7 @@ def collapse(reader: Reader) -> Section:
     blocks: list[Block] = []
     for condition in reader.conditions("collapse"):
         metrics = reader.metrics("collapse", condition)
-        blocks.append(
-            metric_table(reader, "collapse", condition, metrics, f"Features of the test items, trained under {condition}")
-        )
+        blocks.append(metric_table(reader, "collapse", condition, metrics, f"Features of the test items, trained under {condition}"))
     panels: dict[str, list[Curve]] = {}
     first = reader.record.config.get("seeds", [0])[0]
     for series in reader.series("collapse", "spectrum"):
@@ -182,9 +173,7 @@ def collapse(reader: Reader) -> Section:
 def drift(reader: Reader) -> Section:
     """Return the drift measurements by condition."""
     blocks: list[Block] = [
-        metric_table(
-            reader, "drift", condition, reader.metrics("drift", condition), f"Distance from the base, trained under {condition}"
-        )
+        metric_table(reader, "drift", condition, reader.metrics("drift", condition), f"Distance from the base, trained under {condition}")
         for condition in reader.conditions("drift")
     ]
     return _section(reader, "drift", "Knowledge drift", blocks)

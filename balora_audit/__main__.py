@@ -1,0 +1,6 @@
+"""``python -m balora_audit``."""
+
+from balora_audit.cli import main
+
+if __name__ == "__main__":
+    main()
