@@ -1,0 +1,178 @@
+"""Statistics against scipy and statsmodels, by simulation, and by hand."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint, proportions_ztest
+
+from balora_audit.stats import (
+    ItemScores,
+    holm,
+    interval,
+    jackknife_interval,
+    jackknife_se,
+    mcnemar_exact,
+    minimum_detectable_effect,
+    paired,
+    paired_jackknife,
+    paired_permutation,
+    verdict,
+    wilson,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def mean_of(values, ids=None):
+    return ItemScores.mean_of(tuple(ids or (str(i) for i in range(len(values)))), np.asarray(values, float))
+
+
+@given(st.integers(1, 200), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_equals_statsmodels(n, data, level):
+    k = data.draw(st.integers(0, n))
+    assert wilson(k, n, level) == pytest.approx(proportion_confint(k, n, 1 - level, method="wilson"), abs=1e-9)
+
+
+def test_the_bootstrap_interval_equals_scipys():
+    values = RNG.exponential(size=80)
+    reference = scipy.stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
+    assert interval(mean_of(values), n_resamples=20_000, seed=2) == pytest.approx(tuple(reference), abs=0.02)
+
+
+@pytest.mark.parametrize("combine", ["mean", "min", "rms"])
+def test_ratio_statistics_equal_a_resampling_by_hand(combine):
+    correct, classes = RNG.integers(2, size=90).astype(float), np.arange(90) % 3
+    inside = np.stack([classes == c for c in range(3)]).astype(float)
+    scores = ItemScores(ids=tuple(map(str, range(90))), numerators=inside * correct, denominators=inside, combine=combine)
+    index = RNG.integers(90, size=(4, 90))
+    weights = np.stack([np.bincount(row, minlength=90) for row in index]).astype(float)
+    reduce = {"mean": np.mean, "min": np.min, "rms": lambda v: np.sqrt(np.mean(np.square(v)))}[combine]
+    expected = [reduce([correct[row][classes[row] == c].mean() for c in range(3)]) for row in index]
+    assert scores.replicate(weights) == pytest.approx(expected)
+    assert scores.value() == pytest.approx(reduce([correct[classes == c].mean() for c in range(3)]))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_model_compared_with_itself_differs_by_exactly_nothing(seeds):
+    scores = [mean_of(RNG.integers(2, size=50)) for _ in range(seeds)]
+    found = paired(scores, scores)
+    assert (found.delta, found.ci_low, found.ci_high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_paired_interval_equals_the_bootstrap_of_the_differences():
+    a = RNG.normal(size=100)
+    b = a + RNG.normal(0.2, 0.3, size=100)
+    reference = scipy.stats.bootstrap((b - a,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
+    found = paired([mean_of(b)], [mean_of(a)], n_resamples=20_000)
+    assert (found.ci_low, found.ci_high) == pytest.approx(tuple(reference), abs=0.01)
+    assert found.delta == pytest.approx(np.mean(b - a))
+
+
+def test_items_of_one_model_only_are_left_out_and_counted():
+    found = paired([mean_of([1, 1, 0, 1], ["a", "b", "c", "d"])], [mean_of([0, 0, 0], ["b", "c", "x"])])
+    assert (found.n_items, found.n_lost) == (2, 3)
+    assert found.delta == pytest.approx(0.5)
+
+
+def test_too_few_items_give_a_reason_and_no_number():
+    found = paired([mean_of([1.0])], [mean_of([0.0])])
+    assert found.delta is None
+    assert found.reason
+
+
+def test_two_levels_are_wider_than_items_alone_when_seeds_differ():
+    base = [mean_of(np.zeros(200))] * 3
+    seeds = [mean_of(RNG.random(200) < share) for share in (0.2, 0.5, 0.8)]
+    both = paired(seeds, base)
+    alone = paired([seeds[1]], [base[1]])
+    assert both.ci_high - both.ci_low > 2 * (alone.ci_high - alone.ci_low)
+
+
+def test_coverage_is_near_nominal_on_simulated_pairs():
+    """600 audits of 120 items with a true difference of 0.10; nominal 95 %."""
+    rng = np.random.default_rng(5)
+    hits = 0
+    for trial in range(600):
+        a = rng.random(120) < 0.6
+        b = np.where(rng.random(120) < 0.25, rng.random(120) < 0.999, a)  # replaces a quarter by almost sure hits: +0.09975
+        found = paired([mean_of(b)], [mean_of(a)], n_resamples=400, seed=trial)
+        hits += found.ci_low <= 0.25 * (0.999 - 0.6) <= found.ci_high
+    assert 0.92 <= hits / 600 <= 0.975
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80))
+def test_mcnemar_equals_statsmodels(pairs):
+    a, b = np.array(pairs).T
+    table = [[int((a & b).sum()), int((a & ~b).sum())], [int((~a & b).sum()), int((~a & ~b).sum())]]
+    expected = mcnemar(table, exact=True).pvalue if table[0][1] + table[1][0] else 1.0
+    assert mcnemar_exact(a, b) == pytest.approx(expected)
+    assert mcnemar_exact(a, b) == mcnemar_exact(b, a)
+
+
+def test_a_planted_effect_that_an_unpaired_test_misses_is_found_paired():
+    hard = np.arange(200) < 100
+    a = ~hard
+    b = a.copy()
+    b[np.flatnonzero(hard)[:12]] = True  # 12 items gained, none lost: 50 % → 56 %
+    assert proportions_ztest([a.sum(), b.sum()], [200, 200])[1] > 0.05
+    assert mcnemar_exact(a, b) < 0.001
+    found = paired([mean_of(b)], [mean_of(a)])
+    assert found.ci_low > 0
+    assert found.p_value < 0.01
+
+
+@pytest.mark.parametrize("n", [6, 40])
+def test_the_permutation_test_equals_scipys(n):
+    d = RNG.normal(0.3, 1, size=n)
+    expected = scipy.stats.permutation_test((d,), np.mean, permutation_type="samples", n_resamples=9999, rng=1).pvalue
+    assert paired_permutation(d) == pytest.approx(expected, abs=0.02)
+    assert paired_permutation(np.zeros(n)) == 1
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_equals_statsmodels_and_none_passes_through(values):
+    expected = multipletests(values, method="holm")[1]
+    assert holm(values) == pytest.approx(expected.tolist())
+    assert holm([None, *values])[0] is None
+    assert holm([None, *values])[1:] == pytest.approx(expected.tolist())
+
+
+def test_the_jackknife_of_a_mean_is_the_textbook_standard_error():
+    x = RNG.normal(size=50)
+    left_out = np.array([np.delete(x, i).mean() for i in range(50)])
+    assert jackknife_se(left_out) == pytest.approx(x.std(ddof=1) / np.sqrt(50))
+    low, high = jackknife_interval(float(x.mean()), left_out)
+    assert (low, high) == pytest.approx(scipy.stats.t.interval(0.95, 49, x.mean(), scipy.stats.sem(x)))
+
+
+def test_a_matrix_metric_compared_with_itself_differs_by_exactly_nothing():
+    left_out = RNG.normal(size=40)
+    found = paired_jackknife([3.0], [left_out], [3.0], [left_out])
+    assert (found.delta, found.ci_low, found.ci_high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_verdicts_follow_the_interval_not_the_estimate():
+    assert verdict(0.03, 0.09, 0.02, True) == "supported"
+    assert verdict(-0.09, -0.03, 0.02, True) == "contradicted"
+    assert verdict(-0.09, -0.03, 0.02, False) == "supported"
+    assert verdict(-0.01, 0.015, 0.02, True) == "equivalent"
+    assert verdict(0.01, 0.09, 0.02, True) == "inconclusive"
+    assert verdict(0.0, 0.0, 0.0, True) == "equivalent"
+    assert verdict(None, None, 0.02, True) == "not run"
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 0.5))
+def test_mirroring_the_difference_mirrors_the_verdict(low, width, margin):
+    mirror = {"supported": "contradicted", "contradicted": "supported"}
+    one = verdict(low, low + width, margin, True)
+    assert verdict(-low - width, -low, margin, True) == mirror.get(one, one)
+    assert verdict(low, low + width, margin, False) == mirror.get(one, one)
+
+
+def test_the_minimum_detectable_effect_of_a_known_design():
+    # SE 1: the interval is ±1.96; at 80 % power the effect is 1.96 + 0.8416
+    assert minimum_detectable_effect(-1.959964, 1.959964) == pytest.approx(2.8016, abs=1e-3)
