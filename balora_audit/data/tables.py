@@ -62,6 +62,7 @@ def build(
     values: list[str] = []
     if task == "classification":
         values = _classes(raw_train, raw_test, train.where, test.where if test is not None else train.where)
+    names = _names(values, label_names, train.where)
     rng = np.random.default_rng([seed, 11])
     if test is None:
         raw_train, raw_test = _set_aside(raw_train, rng, test_rows)
@@ -75,7 +76,6 @@ def build(
     if task == "classification":
         _check_classes(train_chosen, test_chosen, values, train.where)
     index = {value: number for number, value in enumerate(values)}
-    names = _names(values, label_names, train.where)
     _unique_ids([*train_chosen, *test_chosen], train.where)
     return AuditDataset(
         name=name,

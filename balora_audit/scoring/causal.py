@@ -19,7 +19,7 @@ from balora_audit.scoring.protocol import LabelScores, ResponseScores, TextScore
 
 __all__ = ["CausalScorer"]
 
-_BUDGET_TOKENS = 4096
+_BUDGET_TOKENS = 2048
 _CHUNK_ROWS = 256
 
 

@@ -1,0 +1,38 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balora_audit.data.biographies import generate
+from balora_audit.data.identity import counterfactual, swap
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("She painted her house.", "He painted his house."),
+        ("HE met Mary's brother.", "SHE met John's sister."),
+        ("They gave it to him.", "They gave it to her."),
+        ("The idea was hers.", "The idea was his."),
+        ("Mr Smith and his wife left.", "Mrs Smith and her husband left."),
+    ],
+)
+def test_identity_words_are_swapped_with_case_and_possessive(text, expected):
+    assert swap(text) == expected
+
+
+@given(st.lists(st.sampled_from("She he his her him hers Mary John the book ran to , . mother SONS".split()), max_size=12).map(" ".join))
+def test_an_accepted_swap_undoes_itself(text):
+    twin = counterfactual(text)
+    assert twin is None or (twin != text and swap(twin) == text)
+
+
+def test_texts_without_identity_terms_have_no_counterfactual():
+    assert counterfactual("The bridge carried the load.") is None
+
+
+def test_swapping_a_biography_gives_the_twin_it_was_generated_with():
+    # a nephew, an uncle or "a man accused" is another person: the generator leaves him alone, the word swap cannot know
+    others = ("nephew", "uncle", "a man")
+    alone = [e for e in generate(n_test=200).test if e.counterfactual and not any(word in e.text for word in others)]
+    assert len(alone) > 120
+    assert all(swap(e.text) == e.counterfactual for e in alone)

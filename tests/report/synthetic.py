@@ -1,0 +1,268 @@
+"""A whole audit made up from a seeded generator: the shape of a real one, with numbers that mean nothing."""
+
+import numpy as np
+
+from balora_audit.audit import (
+    AuditRecord,
+    Cell,
+    Claim,
+    Comparison,
+    Failure,
+    Measurement,
+    ModelRow,
+    SampleRow,
+    SampleTable,
+    Series,
+    Units,
+)
+from balora_audit.vocabulary import METRICS
+
+TITLES = {"base": "Base", "lora": "LoRA", "pissa": "PiSSA", "balora": "BA-LoRA"}
+CONDITIONS = ("clean", "noise:0.3", "imbalance:20")
+CLASSES = ("nurse", "teacher", "engineer", "lawyer", "chef", "surgeon")
+KINDS, SEVERITIES = ("typo", "ocr", "word_drop"), (1, 3, 5)
+SPECTRAL = (
+    "effective_rank", "singular_value_entropy", "largest_singular_value_ratio", "stable_rank", "participation_ratio",
+    "anisotropy", "cka_to_base", "nc1",
+)  # fmt: skip
+PAIRS = (("base", "lora"), ("base", "pissa"), ("base", "balora"), ("lora", "balora"), ("pissa", "balora"))
+VERDICTS = ("supported", "contradicted", "equivalent", "inconclusive", "error")
+
+
+def slices(condition):
+    """Yield (probe, metric, slice) of every measurement under a condition."""
+    yield "noise", "accuracy", "clean"
+    if condition == "clean":
+        for kind in KINDS:
+            for severity in SEVERITIES:
+                for metric in ("accuracy", "accuracy_drop", "relative_drop", "flip_rate", "realised_rate"):
+                    yield "noise", metric, f"{kind}@{severity}"
+            for metric in ("severity_area", "accuracy_drop", "relative_drop"):
+                yield "noise", metric, kind
+        for metric in ("severity_area", "accuracy_drop", "relative_drop", "flip_rate", "mce"):
+            yield "noise", metric, "all"
+    if condition.startswith("noise:"):
+        yield "noise", "memorisation", "all"
+        yield "noise", "recovered_true", "all"
+    else:
+        for name in CLASSES:
+            yield "imbalance", "recall", f"class={name}"
+            yield "imbalance", "tpr_gap", f"class={name}"
+        for group in ("female", "male"):
+            yield "imbalance", "accuracy", f"group={group}"
+        for metric in (
+            "balanced_accuracy", "worst_class_recall", "head_recall", "medium_recall", "tail_recall", "macro_f1", "g_mean",
+            "prior_shift", "worst_group_accuracy", "tpr_gap_rms", "counterfactual_flip_rate", "counterfactual_shift",
+        ):  # fmt: skip
+            yield "imbalance", metric, "all"
+    for metric in SPECTRAL:
+        yield "collapse", metric, "all"
+    for metric in ("kl_per_token", "perplexity_ratio", "retained", "gained"):
+        yield "drift", metric, "all"
+
+
+def value_of(metric, rng):
+    return float(rng.uniform(0.05, 0.95) if METRICS[metric].unit in ("share", "ratio") else rng.uniform(0.3, 60.0))
+
+
+def measurements(models, seeds, rng):
+    rows = []
+    for condition in CONDITIONS:
+        for method in models:
+            if method == "base" and condition != "clean":
+                continue
+            for seed in seeds if method != "base" else seeds[:1]:
+                for probe, metric, slice in slices(condition):
+                    value = value_of(metric, rng)
+                    with_interval = metric not in ("mce", "macro_f1", "g_mean", "nc1")
+                    rows.append(
+                        Measurement(
+                            method=method, condition=condition, seed=seed, probe=probe, metric=metric, slice=slice, value=value,
+                            ci_low=value * 0.9 if with_interval else None, ci_high=value * 1.1 if with_interval else None,
+                            n=400, higher_is_better=METRICS[metric].higher_is_better,
+                            evidence=f"samples/{method}-{condition}-seed{seed}.jsonl",
+                        )
+                    )  # fmt: skip
+    return tuple(rows)
+
+
+CLAIMED = (
+    ("noise", "accuracy_drop", "clean", 0.01),
+    ("noise", "memorisation", "noise:0.3", 0.05),
+    ("imbalance", "tail_recall", "imbalance:20", 0.05),
+    ("imbalance", "tpr_gap_rms", "clean", 0.05),
+    ("collapse", "effective_rank", "clean", 1.0),
+    ("drift", "kl_per_token", "clean", 0.02),
+)
+
+
+def claims(models):
+    return tuple(
+        Claim(
+            id=f"{candidate}-vs-{baseline}:{probe}/{metric}", baseline=baseline, candidate=candidate, condition=condition, probe=probe,
+            metric=metric, margin=margin, higher_is_better=bool(METRICS[metric].higher_is_better),
+        )
+        for baseline, candidate in PAIRS
+        for probe, metric, condition, margin in CLAIMED
+        if baseline in models and candidate in models
+    )  # fmt: skip
+
+
+def comparison(claim, n_seeds, verdict, rng):
+    delta = float(rng.normal(0, 0.05)) * (1 if METRICS[claim.metric].unit == "share" else 20)
+    reach = abs(float(rng.normal(0, 0.03)))
+    failed = verdict == "error"
+    return Comparison(
+        claim=claim.id, baseline=claim.baseline, candidate=claim.candidate, condition=claim.condition, probe=claim.probe,
+        metric=claim.metric, delta=None if failed else delta, ci_low=None if failed else delta - reach,
+        ci_high=None if failed else delta + reach, p_value=None if failed else 0.0123, p_adjusted=None if failed else 0.0456,
+        test=None if failed else "paired bootstrap over items", baseline_value=None if failed else 0.2,
+        candidate_value=None if failed else 0.2 + delta, n_items=0 if failed else 400, n_seeds=n_seeds, margin=claim.margin,
+        higher_is_better=claim.higher_is_better, verdict=verdict, reason="failed: balora" if failed else None,
+    )  # fmt: skip
+
+
+def exploratory(models, n_seeds, rng):
+    rows = []
+    for baseline, candidate in PAIRS:
+        if baseline not in models or candidate not in models:
+            continue
+        for condition in CONDITIONS:
+            for probe, metric, slice in slices(condition):
+                if slice not in ("all", "clean") or (probe, metric, condition) in [entry[:3] for entry in CLAIMED]:
+                    continue
+                delta = float(rng.normal(0, 0.05))
+                rows.append(
+                    Comparison(
+                        baseline=baseline, candidate=candidate, condition=condition, probe=probe, metric=metric, slice=slice, delta=delta,
+                        ci_low=delta - 0.04, ci_high=delta + 0.03, p_value=float(rng.uniform()), test="McNemar exact", n_items=400,
+                        n_seeds=n_seeds, higher_is_better=METRICS[metric].higher_is_better, baseline_value=0.3, candidate_value=0.3 + delta,
+                    )
+                )  # fmt: skip
+    return rows
+
+
+def series(models, seeds, rng):
+    found = []
+    for method in models:
+        points = tuple(float(v) for v in rng.normal(size=300))
+        labels = tuple(CLASSES[i % len(CLASSES)] for i in range(300))
+        found.append(
+            Series(
+                method=method, condition="clean", seed=seeds[0], probe="collapse", name="tsne",
+                columns={"x": points, "y": points[::-1], "label": labels},
+            )
+        )  # fmt: skip
+        for condition in CONDITIONS:
+            for seed in seeds:
+                falling = np.sort(rng.gamma(0.5, size=200))[::-1]
+                columns = {
+                    "index": tuple(float(i + 1) for i in range(200)),
+                    "sigma_normalised": tuple(float(v) for v in falling / falling.sum()),
+                }
+                common = {"method": method, "condition": condition, "seed": seed}
+                found.append(Series(**common, probe="collapse", name="spectrum", columns=columns))
+                if method != "base":
+                    task = tuple(float(v) for v in np.exp(-np.arange(80) / 30) + rng.uniform(0, 0.2, 80))
+                    steps = tuple(float(i) for i in range(1, 81))
+                    found.append(Series(**common, probe="training", name="losses", columns={"step": steps, "total": task, "task": task}))
+    return tuple(found)
+
+
+def cells(models, seeds):
+    return tuple(
+        Cell(
+            method=method, condition=condition, seed=seed, status="complete", trainable_parameters=75_776 * (method != "base"),
+            examples=320, steps=80, losses={"total": 0.512, "task": 0.498} if method != "base" else {}, wall_seconds=12.3,
+            peak_memory_bytes=640_000_000,
+        )
+        for condition in CONDITIONS
+        for method in models
+        for seed in seeds
+    )  # fmt: skip
+
+
+def sample_table(models, *, condition="clean", rows=20, total=400, **changes):
+    row = {"input": "She works on the ward at night.", "gold": "nurse", **changes}
+    return SampleTable(
+        probe="noise", condition=condition, title="Answers under typo@5", total=total, path="samples/base-clean-seed0.jsonl",
+        rule="the 10 items on which the models' answers differ most, then a seeded random choice up to 20",
+        rows=tuple(SampleRow(id=f"test-{i:05d}", answers={m: "chef" for m in models}, **row) for i in range(rows)),
+    )  # fmt: skip
+
+
+def record(*, models=tuple(TITLES), seeds=(0,), seed=0, **changes):
+    """Return a complete audit; ``changes`` replace its fields."""
+    rng = np.random.default_rng(seed)
+    declared = claims(models)
+    decided = [comparison(claim, len(seeds), VERDICTS[i % len(VERDICTS)], rng) for i, claim in enumerate(declared)]
+    fields = {
+        "tool": {"name": "balora-audit", "version": "0.1.0"},
+        "created": "2026-05-04T03:02:01Z",
+        "status": "complete",
+        "units": Units(planned=64, completed=64),
+        "config": {
+            "models": list(models), "conditions": list(CONDITIONS), "probes": ["noise", "imbalance", "collapse", "drift"],
+            "seeds": list(seeds), "ci": 0.95, "resamples": 1000,
+        },
+        "provenance": {
+            "model": {"name": "tiny", "files": {"model.safetensors": "7e" * 32}, "config": {"hidden_size": 128}},
+            "data": {"name": "built-in biographies", "train_rows": 320, "test_rows": 400, "train_sha256": "a1" * 32},
+            "seeds": list(seeds), "versions": {"python": "3.11.2", "torch": "2.13.0"}, "hardware": {"cpu": "x86", "cores": 2},
+            "dtype": {"used": "float32"}, "determinism": "fixed seeds", "git_commit": None,
+            "commands": {"reproduce": "balora-audit compare --config config.yaml", "verify": "balora-audit verify run"},
+        },
+        "models": tuple(
+            ModelRow(name=name, title=TITLES[name], method=name, initialisation="none" if name == "base" else "B zero", rank=8, alpha=8.0)
+            for name in models
+        ),
+        "cells": cells(models, seeds),
+        "claims": declared,
+        "measurements": measurements(models, seeds, rng),
+        "comparisons": (*decided, *exploratory(models, len(seeds), rng)),
+        "series": series(models, seeds, rng),
+        "samples": (sample_table(models),),
+        "warnings": ("one learning rate for all methods",),
+    }  # fmt: skip
+    return AuditRecord(**{**fields, **changes})
+
+
+HOSTILE = {
+    "script": "<script>alert(1)</script>",
+    "attribute": '"><img src=x onerror=alert(2)>',
+    "template": "{{7*7}} {% raw %}",
+    "url": "javascript:alert(3)",
+    "reordering": "abc\u202edef\u202c",
+    "nul": "a\x00b\x1b[31m",
+    "latex": r"$\frac{1}{2}$ \input{x} $",
+    "long": "x" * 200,
+    "xml": "]]></svg> & -- --> <!--",
+    "script block": "日本語 עברית \U0001f600",
+}
+
+
+def hostile(text, *, seeds=(0,)):
+    """Return an audit with one text in every place that takes text from outside."""
+    plain = record(models=("base", "lora"), seeds=seeds)
+    renamed = {
+        "models": tuple(
+            ModelRow(name=m.name, title=f"{m.name}{text}", method=m.method, initialisation=text, rank=8, alpha=8.0, target_modules=(text,))
+            for m in plain.models
+        ),
+        "samples": (sample_table(("base", "lora"), input=text, gold=text, note=text),),
+        "warnings": (text,),
+        "errors": (Failure(unit="u", stage=text, message=text, method="lora", condition="clean", seed=0),),
+        "provenance": {**plain.provenance, text: text, "model": {"name": text, text: {text: text}}},
+        "measurements": (
+            *plain.measurements,
+            Measurement(
+                method="lora", condition="clean", seed=0, probe="imbalance", metric="recall", slice=f"class={text}", value=0.5, n=9,
+                higher_is_better=True, evidence=text,
+            ),
+            Measurement(
+                method="lora", condition="clean", seed=0, probe="noise", metric="mce", slice=text, value=None, n=0, higher_is_better=False,
+                reason=text,
+            ),
+        ),
+    }  # fmt: skip
+    return AuditRecord(**{**{name: getattr(plain, name) for name in plain.__slots__}, **renamed})
