@@ -6,7 +6,7 @@ from balora_audit.errors import unknown_name
 
 __all__ = ["KINDS", "catalogue"]
 
-KINDS = ("models", "methods", "conditions", "perturbations", "probes", "presets")
+KINDS = ("models", "methods", "conditions", "perturbations", "probes", "tasks", "presets")
 
 
 def catalogue(kind: str) -> dict[str, str]:
@@ -31,8 +31,24 @@ def catalogue(kind: str) -> dict[str, str]:
         from balora_audit.probes import PROBES
 
         return {name: probe.summary for name, probe in PROBES.items()}
+    if kind == "tasks":
+        return _tasks()
     if kind == "presets":
         from balora_audit.config import PRESET_SUMMARIES
 
         return dict(PRESET_SUMMARIES)
     raise unknown_name("kind of thing", kind, KINDS)
+
+
+def _tasks() -> dict[str, str]:
+    """Read the names out of the task files; the ``!function`` tags in them are not followed."""
+    import re
+
+    from balora_audit.resources import tasks_path
+
+    found = {}
+    for path in sorted(tasks_path().rglob("*.yaml")):
+        names = re.search(r"^(task|group): (\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if names is not None:
+            found[names.group(2)] = f"lm-evaluation-harness {names.group(1)}, {path.name}"
+    return found

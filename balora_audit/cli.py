@@ -184,7 +184,7 @@ def render(run: RunFolder, out: Annotated[Path | None, typer.Option("--out", met
 
 
 @app.command("ls")
-def list_things(kind: Annotated[str, typer.Argument(metavar="models|methods|conditions|perturbations|probes|presets")]) -> None:
+def list_things(kind: Annotated[str, typer.Argument(metavar="models|methods|conditions|perturbations|probes|tasks|presets")]) -> None:
     """List what there is to choose from, one line each."""
     with _reported(as_json=False, verbose=False):
         from balora_audit.catalogue import catalogue

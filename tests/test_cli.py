@@ -103,7 +103,7 @@ def test_a_model_folder_without_weights_or_with_pickles_is_refused(tmp_path):
     assert "pickle" in done.stderr
 
 
-@pytest.mark.parametrize("kind", ["models", "methods", "conditions", "perturbations", "probes", "presets"])
+@pytest.mark.parametrize("kind", ["models", "methods", "conditions", "perturbations", "probes", "tasks", "presets"])
 def test_ls_prints_one_line_each(kind):
     done = invoke("ls", kind)
     assert done.exit_code == 0

@@ -244,9 +244,9 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
 
 
 def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
-    with RunStore(tmp_path / "run").locked(), pytest.raises(StoreError, match="another balora-audit"):
-        with RunStore(tmp_path / "run").locked():
-            pass
+    one, other = RunStore(tmp_path / "run"), RunStore(tmp_path / "run")
+    with one.locked(), pytest.raises(StoreError, match="another balora-audit"), other.locked():
+        pass
 
 
 def test_pairs_name_each_comparison_once(small_config):

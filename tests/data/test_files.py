@@ -4,8 +4,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from balora_audit.data import load
 from balora_audit.config import resolve
+from balora_audit.data import load
 from balora_audit.data.files import load_file
 from balora_audit.data.hub import load_hub
 from balora_audit.errors import ConfigurationError, DataError
@@ -114,7 +114,7 @@ def test_bytes_that_are_not_utf8_are_located(tmp_path):
 def test_a_test_label_without_training_rows_is_refused(tmp_path):
     csv(tmp_path / "train.csv")
     csv(tmp_path / "test.csv", [*ROWS[:4], ("something else", "7")])
-    with pytest.raises(DataError, match="label '7'.*has no training rows"):
+    with pytest.raises(DataError, match=r"label '7'.*has no training rows"):
         read(tmp_path)
 
 
@@ -127,7 +127,8 @@ def test_repeated_ids_are_refused(tmp_path):
 def test_a_local_folder_loads_as_the_hub_would(tmp_path):
     for split, rows in (("train", ROWS[:30]), ("test", ROWS[30:])):
         csv(tmp_path / f"{split}.csv", rows)
-    data = load_hub(str(tmp_path), revision=None, columns={}, label_names=None, prompt=None, train_rows=50, test_rows=50, seed=0, general=())
+    settings = {"columns": {}, "label_names": None, "prompt": None, "train_rows": 50, "test_rows": 50, "seed": 0, "general": ()}
+    data = load_hub(str(tmp_path), revision=None, **settings)
     assert (len(data.train), len(data.test)) == (30, 10)
 
 

@@ -69,10 +69,7 @@ def test_words_joined_are_the_text(text):
 
 
 def test_the_draw_is_the_same_in_another_process():
-    code = (
-        "from balora_audit.data.perturbations import perturb;"
-        f"print(perturb('typo', {TEXT!r}, severity=4, seed=3, item_id='q').text)"
-    )
+    code = f"from balora_audit.data.perturbations import perturb;print(perturb('typo', {TEXT!r}, severity=4, seed=3, item_id='q').text)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "77"})
     assert other.stdout.rstrip("\n") == perturb("typo", TEXT, severity=4, seed=3, item_id="q").text
 

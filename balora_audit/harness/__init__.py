@@ -1,0 +1,1 @@
+"""lm-evaluation-harness: what the task files in ``tasks/`` call."""
