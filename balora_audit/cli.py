@@ -167,7 +167,7 @@ def plan(
         from balora_audit.preview import preview, print_preview
 
         _quieten(verbose)
-        found = preview(make_plan(settings, say=lambda text: _note(text, quiet=as_json)), out)
+        found = preview(make_plan(settings, convert=False, say=lambda text: _note(text, quiet=as_json)), out)
         if as_json:
             _echo_json(found)
         else:

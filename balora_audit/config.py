@@ -301,7 +301,8 @@ def split_value(field: str, text: str) -> Any:
             return tuple(int(part) for part in parts)
         except ValueError as error:
             raise ConfigurationError(f"{field} takes whole numbers separated by commas, got {text!r}") from error
-    return text
+    # a shell passes backslash-n as two characters, and a prompt is meant to have line breaks
+    return text.replace("\\n", "\n") if field == "prompt" else text
 
 
 def _pairs(field: str, text: str) -> dict[str, str]:

@@ -79,8 +79,10 @@ class Plan:
         )
 
 
-def make_plan(config: AuditConfig, *, say: Callable[[str], None] = lambda _: None) -> Plan:
+def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str], None] = lambda _: None) -> Plan:
     """Check every name, read the data, find the model and lay out the units of work.
+
+    With ``convert=False`` a GGUF model is not converted, so that looking at a plan loads no weights.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def make_plan(config: AuditConfig, *, say: Callable[[str], None] = lambda _: Non
     dataset = load(config)
     if dataset.task == "generation":
         _refuse_label_conditions(conditions)
-    model = locate(config.model, revision=config.revision, say=say)
+    model = locate(config.model, revision=config.revision, convert=convert, say=say)
     dtype, reason = choose_dtype(config.dtype, device, int(model.config.get("hidden_size") or 0))
     plan = Plan(
         config=config,

@@ -93,6 +93,7 @@ def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh
             if finished is not None:
                 (progress or Silent()).say("every unit is already there and nothing changed: nothing to compute")
                 return finished
+        store.require_space(_needed_bytes(plan, store))
         write_atomic(folder / "config.yaml", yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False))
         record = _Execution(_State(plan, store, progress or Silent()), command).result()
         write_atomic(folder / "audit.json", record.to_json())
@@ -100,6 +101,13 @@ def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh
         first = record.errors[0].message if record.errors else "no probe applied to the data and conditions"
         raise NothingMeasured(f"nothing was measured: {first}")
     return record
+
+
+def _needed_bytes(plan: Plan, store: RunStore) -> int:
+    """Guess generously: per adapter a tenth of the base's weights, per set of scores 2 MB, and something to work with."""
+    weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors"))
+    adapters = sum(1 for cell in plan.cells if cell.train_key is not None and not store.has(cell.train_key))
+    return 100_000_000 + adapters * weights // 10 + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
 
 
 def _finished(plan: Plan, store: RunStore) -> AuditRecord | None:
@@ -256,7 +264,7 @@ class _Execution:
             if cell.train_key is None:
                 rows.append(records.Cell(**common, status="complete", trainable_parameters=0, examples=0, steps=0))
                 continue
-            log, _ = state.store.read(cell.train_key)
+            log = state.store.note(cell.train_key)
             rows.append(records.Cell(**common, status="complete", **{**log["cell"], "notes": tuple(log["cell"]["notes"])}))
             losses.append(
                 records.Series(
@@ -347,6 +355,10 @@ class _Execution:
             "one learning rate, rank and number of steps for all methods, tuned for none of them: another setting may order "
             "them differently"
         )
+        units = {key for cell in plan.cells for key in cell.score_keys.values() if self.state.store.has(key)}
+        shortened = sum(int(self.state.store.note(key)["truncated"]) for key in units)
+        if shortened:
+            found.append(f"{shortened} scored prompts were longer than {plan.config.training.max_tokens} tokens and lost their beginning")
         return found
 
 

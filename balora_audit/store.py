@@ -67,6 +67,23 @@ class RunStore:
             raise StoreError(f"the stored unit {place} is damaged ({error}); delete that folder and run again") from error
         return record, arrays
 
+    def note(self, key: str) -> dict[str, Any]:
+        """Return a unit's record alone, without its arrays."""
+        found: dict[str, Any] = json.loads((self._units / key / "unit.json").read_text(encoding="utf-8"))
+        return found
+
+    def require_space(self, needed_bytes: int) -> None:
+        """Raise `StoreError` when the disk has less room than the run will need."""
+        place = self.folder
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+        if free < needed_bytes:
+            raise StoreError(
+                f"not enough disk for --out {self.folder}: about {needed_bytes / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free; free "
+                "some, or give another --out"
+            )
+
     def write(self, key: str, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Store a finished unit."""
         from safetensors.numpy import save

@@ -21,6 +21,7 @@ __all__ = ["print_verdicts", "progress_for", "summary"]
 
 ICONS = {"supported": "▲", "contradicted": "▼", "equivalent": "≈", "inconclusive": "?", "not run": "∅", "error": "!"}
 _LINE_EVERY_SECONDS = 10.0
+_PLAIN_WIDTH = 160
 
 
 @contextmanager
@@ -92,7 +93,9 @@ def print_verdicts(record: AuditRecord) -> None:
     titles = {model.name: model.title for model in record.models}
     for row in decided:
         table.add_row(*_cells(row, titles))
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
     console.print(table, markup=False)
     console.print(
         f"{record.units.completed} of {record.units.planned} units, status {record.status}. "

@@ -54,7 +54,7 @@ def adapter_is_there(store: RunStore, cell: Cell) -> bool:
     """Whether a cell's adapter is trained and its files are the ones that training wrote."""
     if cell.train_key is None or not store.has(cell.train_key):
         return False
-    record, _ = store.read(cell.train_key)
+    record = store.note(cell.train_key)
     folder = store.folder / record["cell"]["adapter"]
     return folder.is_dir() and bool(hash_files(folder) == record["files"])
 

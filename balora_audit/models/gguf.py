@@ -16,11 +16,12 @@ __all__ = ["convert_gguf"]
 _EXPANSION = 9  # a 4-bit block format grows about 7-fold in float32; leave room for the tokenizer and the temporary copy
 
 
-def convert_gguf(path: Path, *, prefix: str = "gguf", say: Callable[[str], None] = lambda _: None) -> Path:
+def convert_gguf(path: Path, *, prefix: str = "gguf", convert: bool = True, say: Callable[[str], None] = lambda _: None) -> Path | None:
     """Return a folder with the float32 safetensors copy of a GGUF file, writing it on first use.
 
-    The folder is named by the content of the file, so another file never meets an old copy. It appears whole or not at
-    all: the conversion runs in a temporary folder that is renamed at the end.
+    With ``convert=False``, None where that has still to be done. The folder is named by the content of the file, so another
+    file never meets an old copy. It appears whole or not at all: the conversion runs in a temporary folder that is renamed
+    at the end.
 
     Raises
     ------
@@ -36,6 +37,8 @@ def convert_gguf(path: Path, *, prefix: str = "gguf", say: Callable[[str], None]
     target = models / f"{prefix}-{digest[:16]}"
     if (target / "config.json").is_file():
         return target
+    if not convert:
+        return None
     models.mkdir(parents=True, exist_ok=True)
     needed = path.stat().st_size * _EXPANSION
     free = shutil.disk_usage(models).free

