@@ -175,7 +175,7 @@ class AuditConfig(_Frozen):
     label_names: tuple[str, ...] | dict[str, str] | None = None
     prompt: str | None = None
     train_rows: int = Field(default=320, ge=2)
-    test_rows: int = Field(default=160, ge=2)
+    test_rows: int = Field(default=128, ge=2)
     data_seed: int = Field(default=0, ge=0)
     correlation: float = Field(default=0.8, ge=0.5, le=1.0, description="planted gender–occupation correlation in training")
     models: tuple[str, ...] = ("base", "lora", "balora")

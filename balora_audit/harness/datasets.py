@@ -9,7 +9,7 @@ from balora_audit.data.biographies import generate
 __all__ = ["occupation"]
 
 
-def occupation(*, items: int = 160, seed: int = 0, **_: Any) -> dict[str, Any]:
+def occupation(*, items: int = 128, seed: int = 0, **_: Any) -> dict[str, Any]:
     """Return the built-in biographies' test set as multiple-choice documents.
 
     Parameters

@@ -18,7 +18,7 @@ def test_the_occupation_task_gives_the_audits_own_accuracy_in_the_stock_harness(
         task_manager=TaskManager(include_path=str(tasks_path()), include_defaults=False),
         bootstrap_iters=0,
     )
-    data = generate(n_train=8, n_test=160, seed=0)
+    data = generate(n_train=8, n_test=128, seed=0)
     scores = CausalScorer(tiny, limit_tokens=256).labels(
         [data.render(e.text) for e in data.test], [" " + name for name in data.label_names], features=False
     )
