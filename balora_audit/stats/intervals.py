@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import norm
@@ -49,8 +50,7 @@ def interval(scores: ItemScores, *, level: float = 0.95, n_resamples: int = 2000
     """
     if len(scores.ids) < 2:
         return None
-    rng = np.random.default_rng(seed)
-    values = np.concatenate([scores.replicate(w_RN) for w_RN in _chunks(len(scores.ids), n_resamples, rng)])
+    values = np.concatenate([scores.replicate(w_RN) for w_RN in _weights(len(scores.ids), n_resamples, seed)])
     return _percentiles(values, level)
 
 
@@ -117,7 +117,7 @@ def paired(
     mine_mean = float(np.mean([a for a, _ in values if a is not None]))
     their_mean = float(np.mean([b for _, b in values if b is not None]))
     delta = float(np.mean([a - b for a, b in values if a is not None and b is not None]))
-    replicates = _replicates(joined, n_resamples, np.random.default_rng(seed))
+    replicates = _replicates(joined, n_resamples, seed)
     bounds = _percentiles(replicates, level)
     defined = replicates[np.isfinite(replicates)]
     p_value = (1 + int((np.abs(defined - delta) >= abs(delta) - 1e-12).sum())) / (1 + len(defined))
@@ -135,11 +135,12 @@ def paired(
     )
 
 
-def _replicates(joined: list[tuple[ItemScores, ItemScores]], n_resamples: int, rng: np.random.Generator) -> FloatArray:
+def _replicates(joined: list[tuple[ItemScores, ItemScores]], n_resamples: int, seed: int) -> FloatArray:
+    rng = np.random.default_rng([seed, 1])
     crossed = all(mine.ids == joined[0][0].ids for mine, _ in joined)
     if crossed:
         count = len(joined[0][0].ids)
-        parts = [_differences(joined, [w_RN] * len(joined)) for w_RN in _chunks(count, n_resamples, rng)]
+        parts = [_differences(joined, [w_RN] * len(joined)) for w_RN in _weights(count, n_resamples, seed)]
         by_seed_SR = np.concatenate(parts, axis=1)
     else:
         by_seed_SR = np.stack(
@@ -154,6 +155,12 @@ def _replicates(joined: list[tuple[ItemScores, ItemScores]], n_resamples: int, r
 
 def _differences(pairs: list[tuple[ItemScores, ItemScores]], weights: list[FloatArray]) -> FloatArray:
     return np.stack([mine.replicate(w) - theirs.replicate(w) for (mine, theirs), w in zip(pairs, weights, strict=True)])
+
+
+@lru_cache(maxsize=8)
+def _weights(n_items: int, n_resamples: int, seed: int) -> tuple[FloatArray, ...]:
+    """Return the weights that every statistic on the same number of items shares: drawing them is most of the work."""
+    return tuple(_chunks(n_items, n_resamples, np.random.default_rng(seed)))
 
 
 def _chunks(n_items: int, n_resamples: int, rng: np.random.Generator) -> list[FloatArray]:
