@@ -5,7 +5,54 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Block", "Card", "Cards", "Definitions", "Details", "Figure", "Note", "Samples", "Section", "Stats", "Table"]
+__all__ = [
+    "Badge",
+    "Block",
+    "Card",
+    "Cards",
+    "Cell",
+    "Code",
+    "Definitions",
+    "Details",
+    "Estimate",
+    "Figure",
+    "Note",
+    "Samples",
+    "Section",
+    "Stats",
+    "Table",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number with what it rests on beneath it (an interval, or the values of single seeds). Both are our own text."""
+
+    kind: Literal["estimate"] = "estimate"
+    text: str
+    below: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Badge:
+    """A state as icon, word and colour; the word carries the meaning."""
+
+    kind: Literal["badge"] = "badge"
+    icon: str
+    word: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A hash, a path or a command."""
+
+    kind: Literal["code"] = "code"
+    text: str
+
+
+Cell = str | Estimate | Badge | Code
+"""What stands in a table or beside a name. A plain string may come from outside and is isolated when printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,39 +69,66 @@ class Stats:
     """A few headline figures: (label, value)."""
 
     kind: Literal["stats"] = "stats"
-    rows: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, Cell], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of text. The first ``headers`` columns of a row are its head; numbers are formatted before they come here."""
+    """A table whose numbers are formatted before they come here.
+
+    Parameters
+    ----------
+    align : str
+        One letter per column: ``l`` words, ``r`` numbers, ``c`` a training condition, ``w`` longer words, ``t`` running
+        text and ``a`` answers (both keep their line breaks).
+    headers : int
+        How many leading cells of a row are its head.
+    notes : tuple of str
+        Printed beneath: what a dash stands for, how seeds were summarised.
+    evidence : tuple of str
+        Files of the run folder that hold the items behind the numbers.
+    label : str
+        ``Table 3``; given when the whole report is known.
+    """
 
     kind: Literal["table"] = "table"
     caption: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    align: str
+    rows: tuple[tuple[Cell, ...], ...]
     headers: int = 1
-    numeric_from: int = 1
+    notes: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        widths = {len(self.columns), len(self.align), *(len(row) for row in self.rows)}
+        if len(widths) > 1:
+            raise ValueError(f"table {self.caption!r}: columns, align and every row need one length, got {sorted(widths)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """An SVG picture as a data URI, what it shows in words, its takeaway, and the same numbers as a table."""
+    """An SVG picture as a data URI, what it shows in words, its takeaway, and the same numbers as a table.
+
+    ``width`` and ``height`` are CSS pixels, so that the page keeps its place while pictures are decoded.
+    """
 
     kind: Literal["figure"] = "figure"
     uri: str
+    width: int
+    height: int
     alt: str
     caption: str
     table: Table | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """One declared claim and what became of it."""
 
-    verdict: str
-    icon: str
-    tone: str
+    badge: Badge
     claim: str
     sentence: str
     detail: str
@@ -71,21 +145,22 @@ class Cards:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definitions:
-    """Names and their explanations or values; a value may be nested pairs."""
+    """Names beside their values or explanations."""
 
     kind: Literal["definitions"] = "definitions"
     title: str | None = None
-    rows: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, Cell], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """Rows of items: id, input, gold, one answer per model, a remark."""
+    """Items that were shown to the models: how they were chosen, how many of how many, and the items."""
 
     kind: Literal["samples"] = "samples"
     title: str
     rule: str
     showing: str
+    path: str | None
     table: Table
 
 

@@ -1,21 +1,28 @@
-"""The figures: pure functions from plain numbers to data URIs. The same numbers always give the same bytes."""
+"""Lines and dots by model: pure functions from plain numbers to pictures. The same numbers always give the same bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from balora_audit.report.style import GREY, colour, label, marker, new_figure, settings, uri
+from balora_audit.report.style import SOFT, WIDTH, Picture, colour, label, marker, new_figure, picture, settings
 
-__all__ = ["Curve", "Interval", "bars", "curves", "forest", "scatter"]
+__all__ = ["Line", "curves", "dots"]
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DENSE = 25
+_LETTER = 0.085  # inches, about a letter of an axis label
+_LEGEND_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """One model's line: its position in the audit's order, its name, points, optional interval ends."""
+class Line:
+    """One model's points: its position in the audit's order, its name, interval ends, and single seeds' values."""
 
     model: int
     name: str
@@ -23,120 +30,106 @@ class Curve:
     y: Sequence[float]
     low: Sequence[float | None] = ()
     high: Sequence[float | None] = ()
+    seeds: Sequence[Sequence[float]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """One row of a forest plot."""
-
-    text: str
-    model: int
-    delta: float
-    low: float
-    high: float
-    margin: float | None
-
-
-def curves(panels: Mapping[str, Sequence[Curve]], *, x_label: str, y_label: str, log_y: bool = False, log_x: bool = False) -> str:
-    """Draw lines with whiskers as small multiples on shared axes; one legend."""
+def curves(panels: Mapping[str, Sequence[Line]], *, x_label: str, y_label: str, log_y: bool = False) -> Picture:
+    """Draw lines as small multiples on shared axes: whiskers for intervals, or small dots for single seeds."""
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     with settings():
-        figure = new_figure(max(4.6, 2.6 * columns), 2.5 * rows + 0.5)
+        figure = new_figure(min(WIDTH, 3.6 * columns + 0.6), 2.35 * rows + 0.75)
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
             axis.set_title(label(title), loc="left")
             for line in lines:
-                _line(axis, line, whiskers=bool(line.low), dense=len(line.x) > 25)
+                _draw(axis, line, joined=True, shift=0.045 * (line.model - 1))
             if log_y:
-                axis.set_yscale("log")
-            if log_x:
-                axis.set_xscale("log")
+                _logarithmic(axis)
         for axis in list(axes.flat)[len(panels) :]:
             axis.set_visible(False)
-        figure.supxlabel(label(x_label, 90), fontsize=9, color="#374151")
-        figure.supylabel(label(y_label, 60), fontsize=9, color="#374151")
-        handles, names = axes.flat[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper left", ncols=4, fontsize=8.5)
-        return uri(figure)
+        figure.supxlabel(label(x_label, 90), fontsize=9, color=SOFT)
+        figure.supylabel(label(y_label, 50), fontsize=9, color=SOFT)
+        _legend(figure, [line for lines in panels.values() for line in lines])
+        return picture(figure)
 
 
-def _line(axis: Axes, line: Curve, *, whiskers: bool, dense: bool) -> None:
-    style = {"color": colour(line.model), "linewidth": 1.4, "label": label(line.name, 24)}
-    if dense:
-        every = max(1, len(line.x) // 8)
-        axis.plot(line.x, line.y, marker=marker(line.model), markersize=4, markevery=every, **style)  # type: ignore[arg-type]
+def dots(panels: Mapping[str, Sequence[Line]], groups: Sequence[str], *, y_label: str, zero: bool = False) -> Picture:
+    """Draw one dot per group and model with its whisker, one panel below the other on shared axes.
+
+    ``Line.x`` holds positions in `groups`; `zero` marks the line where nothing differs.
+    """
+    models = max((len(lines) for lines in panels.values()), default=1)
+    width = min(WIDTH, max(6.4, 0.24 * len(groups) * (models + 1) + 1.6))
+    slanted = max(len(label(group, 24)) for group in groups) * _LETTER > (width - 1) / len(groups)
+    with settings():
+        figure = new_figure(width, 2.0 * len(panels) + (1.25 if slanted else 0.8))
+        axes = figure.subplots(len(panels), 1, sharex=True, sharey=True, squeeze=False)
+        for axis, (title, lines) in zip(axes.flat, panels.items(), strict=True):
+            axis.set_title(label(title, 70), loc="left")
+            for place, line in enumerate(lines):
+                _draw(axis, line, joined=False, shift=(place - (len(lines) - 1) / 2) * 0.72 / max(1, len(lines)))
+            for boundary in range(1, len(groups)):
+                axis.axvline(boundary - 0.5, color="#e5e7eb", linewidth=0.7)
+            if zero:
+                axis.axhline(0, color=SOFT, linewidth=0.9, zorder=1)
+            axis.grid(visible=False, axis="x")
+            axis.set_xlim(-0.6, len(groups) - 0.4)
+        turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+        axes.flat[-1].set_xticks(range(len(groups)), [label(group, 24) for group in groups], **turned)
+        figure.supylabel(label(y_label, 50), fontsize=9, color=SOFT)
+        _legend(figure, [line for lines in panels.values() for line in lines])
+        return picture(figure)
+
+
+def _draw(axis: Axes, line: Line, *, joined: bool, shift: float) -> None:
+    tint, dense = colour(line.model), len(line.x) > _DENSE
+    xs = list(line.x) if dense else [x + shift for x in line.x]
+    axis.plot(
+        xs,
+        line.y,
+        color=tint,
+        linewidth=1.5,
+        linestyle="-" if joined else "none",
+        marker=marker(line.model),
+        markersize=4 if dense else 5,
+        markevery=max(1, len(line.x) // 8) if dense else 1,
+        label=label(line.name, 28),
+        zorder=3,
+    )
+    if any(len(values) > 1 for values in line.seeds):
+        for x, values in zip(xs, line.seeds, strict=True):
+            axis.plot([x] * len(values), values, linestyle="none", marker="o", markersize=2.2, color=tint, alpha=0.55, zorder=2)
         return
-    axis.plot(line.x, line.y, marker=marker(line.model), markersize=4.5, **style)  # type: ignore[arg-type]
-    if whiskers:
-        shift = 0.05 * (line.model - 1)
-        for x, low, high in zip(line.x, line.low, line.high, strict=True):
-            if low is not None and high is not None:
-                axis.plot([x + shift, x + shift], [low, high], color=colour(line.model), linewidth=0.9, alpha=0.75)
+    for x, low, high in zip(xs, line.low, line.high, strict=False):
+        if low is not None and high is not None:
+            axis.plot([x, x], [low, high], color=tint, linewidth=1.1, alpha=0.8, solid_capstyle="butt", zorder=2)
 
 
-def bars(groups: Sequence[str], models: Sequence[Curve], *, y_label: str) -> str:
-    """Draw one dot with a whisker per group and model, groups along the x-axis in the order given."""
-    with settings():
-        figure = new_figure(max(6.0, 0.55 * len(groups) * max(1, len(models) / 2) + 2), 3.0)
-        axis = figure.subplots()
-        span = 0.7
-        for position, line in enumerate(models):
-            shift = (position - (len(models) - 1) / 2) * span / max(1, len(models))
-            xs = [x + shift for x in line.x]
-            axis.plot(
-                xs, line.y, linestyle="none", marker=marker(line.model), markersize=5.5, color=colour(line.model),
-                label=label(line.name, 24),
-            )  # fmt: skip
-            for x, low, high in zip(xs, line.low, line.high, strict=True):
-                if low is not None and high is not None:
-                    axis.plot([x, x], [low, high], color=colour(line.model), linewidth=1.1)
-        axis.set_xticks(range(len(groups)), [label(group, 18) for group in groups], rotation=30, ha="right")
-        axis.set_ylabel(label(y_label, 60))
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=8.5)
-        return uri(figure)
+def _logarithmic(axis: Axes) -> None:
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(base=10))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def forest(rows: Sequence[Interval], *, x_label: str) -> str:
-    """Draw differences with whiskers, the zero line and each row's margin band."""
-    with settings():
-        figure = new_figure(8.6, 0.34 * len(rows) + 1.0)
-        axis = figure.subplots()
-        for place, row in enumerate(reversed(rows)):
-            if row.margin is not None:
-                axis.fill_between([-row.margin, row.margin], place - 0.42, place + 0.42, color="#eef2f7", linewidth=0)
-            axis.plot([row.low, row.high], [place, place], color=colour(row.model), linewidth=1.6)
-            axis.plot([row.delta], [place], marker=marker(row.model), color=colour(row.model), markersize=6)
-        axis.axvline(0, color=GREY, linewidth=1)
-        axis.set_yticks(range(len(rows)), [label(row.text, 70) for row in reversed(rows)])
-        axis.grid(visible=False, axis="y")
-        axis.set_ylim(-0.6, len(rows) - 0.4)
-        axis.set_xlabel(label(x_label, 90))
-        return uri(figure)
+def _power(value: float) -> str:
+    """Print a power of ten without mathematical typesetting, which is off in every figure."""
+    exponent = f"{value:.0e}".split("e")[1]
+    return "10" + str(int(exponent)).translate(_SUPERSCRIPT)
 
 
-def scatter(facets: Mapping[str, tuple[int, Sequence[float], Sequence[float], Sequence[str]]]) -> str:
-    """Draw points by facet on shared axes, coloured by class; the points are rasterised inside the SVG."""
-    classes = sorted({name for _, _, _, names in facets.values() for name in names})
-    tints = ("#0072B2", "#D55E00", "#009E73", "#A8558A", "#555555", "#B8860B", "#7B3F00", "#1F7A8C", "#8B0000", "#4B0082")
-    with settings():
-        columns = min(4, len(facets))
-        rows = -(-len(facets) // columns)
-        figure = new_figure(max(4.6, 2.6 * columns), 2.6 * rows + 0.6)
-        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axis, (title, (_, xs, ys, names)) in zip(axes.flat, facets.items(), strict=False):
-            axis.set_title(label(title), loc="left")
-            for index, name in enumerate(classes):
-                chosen = np.array([n == name for n in names])
-                axis.scatter(
-                    np.asarray(xs)[chosen], np.asarray(ys)[chosen], s=9, color=tints[index % len(tints)],
-                    marker=marker(index), rasterized=True, label=label(name, 18), linewidths=0,
-                )  # fmt: skip
-            axis.set_xticklabels([])
-            axis.set_yticklabels([])
-        for axis in list(axes.flat)[len(facets) :]:
-            axis.set_visible(False)
-        handles, names = axes.flat[0].get_legend_handles_labels()
-        if len(classes) <= 12:
-            figure.legend(handles, names, loc="outside upper left", ncols=min(8, len(classes)), fontsize=8)
-        return uri(figure)
+def _legend(figure: Figure, lines: Sequence[Line]) -> None:
+    """Name every model once, in the audit's order, whichever panels it appears in."""
+    handles: dict[str, Artist] = {}
+    for axis in figure.axes:
+        for handle in axis.get_lines():
+            name = str(handle.get_label())
+            if not name.startswith("_"):
+                handles.setdefault(name, handle)
+    names = list(dict.fromkeys(label(line.name, 28) for line in sorted(lines, key=lambda line: line.model)))
+    shown = [name for name in names if name in handles]
+    if shown:
+        figure.legend(
+            [handles[name] for name in shown], shown, loc="outside upper left", ncols=min(_LEGEND_COLUMNS, len(shown)), fontsize=9
+        )

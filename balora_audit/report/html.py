@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +17,10 @@ from balora_audit.report.sections import build
 from balora_audit.resources import templates_path
 
 __all__ = ["render", "render_html"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FOOTER = '\n@page {{ @bottom-left {{ content: "balora-audit · audit {audit_id}"; font: 8pt sans-serif; color: #4a5563; }} }}\n'
+"""The foot of every printed page; CSS is the only place that can put it into the margin."""
 
 
 def render(run_dir: Path, out: Path | None = None) -> Path:
@@ -34,7 +39,16 @@ def render(run_dir: Path, out: Path | None = None) -> Path:
 
 
 def render_html(record: AuditRecord, *, audit_sha256: str) -> str:
-    """Return the report: one self-contained document, the same bytes for the same record."""
+    """Return the report: one self-contained document, the same bytes for the same record.
+
+    Raises
+    ------
+    ValueError
+        `audit_sha256` is not a SHA-256 in lower-case hexadecimal digits.
+    """
+    if not _SHA256.fullmatch(audit_sha256):
+        raise ValueError(f"audit_sha256 must be 64 lower-case hexadecimal digits, got {audit_sha256!r}")
+    audit_id = audit_sha256[:12]
     templates = templates_path()
     environment = Environment(
         loader=FileSystemLoader(templates),
@@ -44,16 +58,14 @@ def render_html(record: AuditRecord, *, audit_sha256: str) -> str:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    style = (templates / "style.css").read_text(encoding="utf-8")
+    style = (templates / "style.css").read_text(encoding="utf-8").strip() + _FOOTER.format(audit_id=audit_id)
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template(
-        "report.html.j2"
-    ).render(
-        style=Markup(style),  # our own packaged file
+    return environment.get_template("report.html.j2").render(
+        style=Markup(style),  # our own packaged file and hexadecimal digits, named by their hash in the policy
         style_hash=digest,
-        audit_id=audit_sha256[:12],
-        created=record.created,
-        version=str(record.tool.get("version", "")),
+        audit_id=audit_id,
+        created=record.created.replace("T", " ").removesuffix("Z"),
+        version=str(record.tool.get("version", "unknown")),
         sections=build(Reader(record), audit_sha256),
     )
 

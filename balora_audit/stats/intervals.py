@@ -15,6 +15,8 @@ from balora_audit.stats.items import FloatArray, ItemScores
 __all__ = ["PairedResult", "bootstrap_weights", "interval", "paired", "wilson"]
 
 _MOST_UNDEFINED = 0.05
+_SHIFTED = frozenset({"min", "rms", "rms_difference"})
+_LARGEST_SHIFT = 1.0  # the estimate lies outside the middle two thirds of its own bootstrap distribution
 _CHUNK = 2_000_000
 
 
@@ -43,15 +45,17 @@ def bootstrap_weights(n_items: int, n_resamples: int, rng: np.random.Generator) 
 
 
 def interval(scores: ItemScores, *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0) -> tuple[float, float] | None:
-    """Return the percentile bootstrap interval of a statistic over items.
+    """Return the bootstrap interval of a statistic over items.
 
-    None when there are fewer than two items, or when more than 5 % of the resamples leave a ratio without items (a class
-    too small to say anything about).
+    Percentile for combinations that are smooth in the items; for a minimum or a root mean square, whose bootstrap
+    distribution is shifted, the bias-corrected percentile (Efron 1981). None when that shift is too large to be corrected with
+    any trust, when there are fewer than two items, or when more than 5 % of the resamples leave a ratio without items.
     """
     if len(scores.ids) < 2:
         return None
     values = np.concatenate([scores.replicate(w_RN) for w_RN in _weights(len(scores.ids), n_resamples, seed)])
-    return _percentiles(values, level)
+    estimate = scores.value()
+    return None if estimate is None else _bounds(values, estimate, level, shifted=scores.combine in _SHIFTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +122,11 @@ def paired(
     their_mean = float(np.mean([b for _, b in values if b is not None]))
     delta = float(np.mean([a - b for a, b in values if a is not None and b is not None]))
     replicates = _replicates(joined, n_resamples, seed)
-    bounds = _percentiles(replicates, level)
+    shifted = joined[0][0].combine in _SHIFTED
+    bounds = _bounds(replicates, delta, level, shifted=shifted)
     defined = replicates[np.isfinite(replicates)]
-    p_value = (1 + int((np.abs(defined - delta) >= abs(delta) - 1e-12).sum())) / (1 + len(defined))
+    centre = float(defined.mean()) if shifted and len(defined) else delta
+    p_value = (1 + int((np.abs(defined - centre) >= abs(delta) - 1e-12).sum())) / (1 + len(defined))
     return PairedResult(
         delta=delta,
         ci_low=bounds[0] if bounds else None,
@@ -131,7 +137,7 @@ def paired(
         candidate_value=mine_mean,
         n_items=count,
         n_lost=lost,
-        reason=None if bounds else "too few items in a class or group for an interval",
+        reason=None if bounds else "too few items in a class or group for an interval that could be trusted",
     )
 
 
@@ -169,9 +175,17 @@ def _chunks(n_items: int, n_resamples: int, rng: np.random.Generator) -> list[Fl
     return [bootstrap_weights(n_items, count, rng) for count in counts]
 
 
-def _percentiles(values: FloatArray, level: float) -> tuple[float, float] | None:
+def _bounds(values: FloatArray, estimate: float, level: float, *, shifted: bool) -> tuple[float, float] | None:
     defined = values[np.isfinite(values)]
     if len(defined) < (1 - _MOST_UNDEFINED) * len(values):
         return None
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    shares = np.array([(1 - level) / 2, (1 + level) / 2])
+    if shifted:
+        close = np.isclose(defined, estimate, rtol=1e-9, atol=1e-12)
+        below = float(((defined < estimate) & ~close).mean() + 0.5 * close.mean())
+        shift = float(norm.ppf(below))
+        if not abs(shift) <= _LARGEST_SHIFT:
+            return None
+        shares = norm.cdf(2 * shift + norm.ppf(shares))
+    low, high = np.quantile(defined, shares)
     return float(low), float(high)

@@ -173,6 +173,35 @@ def test_mirroring_the_difference_mirrors_the_verdict(low, width, margin):
     assert verdict(low, low + width, margin, False) == mirror.get(one, one)
 
 
+def gaps(n, rng, gap):
+    """Scores of the root mean square gap over four classes and two groups, with a planted gap in every class."""
+    classes, groups = np.arange(n) % 4, np.arange(n) // 4 % 2
+    right = rng.random(n) < 0.5 + gap * (groups - 0.5)
+    cells = np.stack([(classes == c) & (groups == g) for g in (1, 0) for c in range(4)]).astype(float)
+    return ItemScores(ids=tuple(map(str, range(n))), numerators=cells * right, denominators=cells, combine="rms_difference")
+
+
+@pytest.mark.parametrize("n", [40, 120, 800])
+def test_an_interval_of_a_shifted_statistic_holds_its_estimate_or_is_withheld(n):
+    rng = np.random.default_rng(n)
+    found = [(scores.value(), interval(scores, n_resamples=500)) for scores in (gaps(n, rng, g) for g in np.linspace(0, 0.6, 30))]
+    assert all(low <= value <= high for value, bounds in found if bounds is not None for low, high in [bounds])
+    assert interval(gaps(2000, rng, 0.5), n_resamples=500) is not None
+
+
+def test_the_paired_difference_of_a_shifted_statistic_covers_the_truth():
+    """150 audits of 800 items, gaps of 0.5 against 0.3: the true difference is 0.2."""
+    rng = np.random.default_rng(7)
+    hits, measured = 0, 0
+    for trial in range(150):
+        found = paired([gaps(800, rng, 0.5)], [gaps(800, rng, 0.3)], n_resamples=300, seed=trial)
+        if found.ci_low is not None:
+            measured += 1
+            hits += found.ci_low <= 0.2 <= found.ci_high
+    assert measured > 140
+    assert hits / measured >= 0.9
+
+
 def test_the_minimum_detectable_effect_of_a_known_design():
     # SE 1: the interval is ±1.96; at 80 % power the effect is 1.96 + 0.8416
     assert minimum_detectable_effect(-1.959964, 1.959964) == pytest.approx(2.8016, abs=1e-3)

@@ -1,91 +1,82 @@
-"""Section 5: every paired difference, as a forest plot and as a table."""
+"""Section 5: every paired difference, as forest plots by unit and as their twin tables."""
 
 from __future__ import annotations
 
 from balora_audit.audit import Comparison
-from balora_audit.report.blocks import Block, Details, Figure, Note, Section, Table
-from balora_audit.report.figures import Interval, forest
-from balora_audit.report.numbers import MISSING, change, interval_text, p_text
+from balora_audit.report.blocks import Block, Details, Figure, Note, Section
+from balora_audit.report.figures_effects import Effect, forest
+from balora_audit.report.numbers import condition_title, info, scale
 from balora_audit.report.rows import Reader
-from balora_audit.vocabulary import METRICS, PROBE_TITLES
+from balora_audit.report.style import label
+from balora_audit.report.tables import comparison_table
+from balora_audit.vocabulary import PROBE_TITLES
 
 __all__ = ["effects"]
 
-COLUMNS = ("Difference", "Metric", "Condition", "Δ", "Interval", "Test", "p", "adjusted p", "Items", "Seeds")
+_MOST_LETTERS = 28
+_DIRECTION = {True: " · ↑ better", False: " · ↓ better", None: ""}
 
 
 def effects(reader: Reader) -> Section:
-    """Return the declared claims drawn by metric family, and all comparisons in tables."""
+    """Return the declared claims drawn by metric family with their table, then the exploratory differences by probe."""
     rows = reader.record.comparisons
     declared = [row for row in rows if row.claim is not None]
     blocks: list[Block] = []
-    families: dict[str, list[Comparison]] = {}
-    for row in declared:
-        if row.delta is not None and row.ci_low is not None and row.ci_high is not None:
-            name = "shares" if METRICS[row.metric].unit == "share" else row.metric
-            families.setdefault(name, []).append(row)
-    for name, members in families.items():
-        blocks.append(_forest(reader, name, members))
-    if not families:
-        blocks.append(Note(text="No declared claim has an interval."))
     if declared:
-        blocks.append(_table(reader, "Declared claims: paired differences, candidate minus baseline", declared))
+        blocks += _forests(reader, declared)
+        caption = "The declared claims: paired differences, candidate minus baseline"
+        blocks.append(comparison_table(reader, caption, declared, verdicts=True))
+    else:
+        blocks.append(Note(text="No claim was declared for this audit."))
     other = [row for row in rows if row.claim is None]
-    if other:
-        table = _table(reader, "Exploratory differences, not declared in advance: no verdict, no correction for their number", other)
-        blocks.append(Details(summary=f"{len(other)} exploratory differences", blocks=(table,)))
+    for probe in dict.fromkeys(row.probe for row in other):
+        chosen = [row for row in other if row.probe == probe]
+        title = PROBE_TITLES.get(probe, probe)
+        caption = f"{title}: differences that were not declared in advance; no verdict, no correction for their number"
+        table = comparison_table(reader, caption, chosen, verdicts=False)
+        inner: tuple[Block, ...] = (*_forests(reader, chosen), table)
+        blocks.append(Details(summary=f"{title}: {len(chosen)} exploratory differences", blocks=inner))
     return Section(id="effects", title="Effects overview", blocks=tuple(blocks))
 
 
-def _forest(reader: Reader, name: str, rows: list[Comparison]) -> Figure:
-    scale = 100.0 if name == "shares" else 1.0
-    drawn = [
-        Interval(
-            text=f"{METRICS[row.metric].title}: {_pair(reader, row)} ({row.condition})",
-            model=reader.models.index(row.candidate) if row.candidate in reader.models else 0,
-            delta=scale * (row.delta or 0.0),
-            low=scale * (row.ci_low or 0.0),
-            high=scale * (row.ci_high or 0.0),
-            margin=None if row.margin is None else scale * row.margin,
-        )
-        for row in rows
-    ]
-    title = "percentage points" if name == "shares" else f"{METRICS[name].title}, {METRICS[name].unit}"
-    clear = sum(row.verdict in ("supported", "contradicted") for row in rows)
+def _forests(reader: Reader, rows: list[Comparison]) -> list[Block]:
+    families: dict[str, list[Comparison]] = {}
+    for row in rows:
+        if row.delta is not None and row.ci_low is not None and row.ci_high is not None:
+            families.setdefault("share" if info(row.metric).unit == "share" else row.metric, []).append(row)
+    if not families:
+        return [Note(text="None of these differences has an interval to draw.")]
+    return [_forest(reader, name, members) for name, members in families.items()]
+
+
+def _forest(reader: Reader, family: str, rows: list[Comparison]) -> Figure:
+    drawn = [_effect(reader, row) for row in rows]
+    known = info(family)
+    unit = "percentage points" if family == "share" else known.title + (f" in {known.unit}" if known.unit == "nats" else "")
+    shown = forest(drawn, x_label=f"Δ = candidate − baseline, {unit}")
+    apart = sum(not low <= 0 <= high for low, high in ((row.low, row.high) for row in drawn))
+    margins = "; band: the margin" if any(row.margin is not None for row in drawn) else ""
     return Figure(
-        uri=forest(drawn, x_label=f"Δ = candidate − baseline, {title}; grey band: margin"),
-        alt=f"Forest plot of {len(rows)} paired differences in {title} with their intervals, the zero line and margin bands.",
-        caption=f"{clear} of {len(rows)} intervals lie wholly beyond their margin; the table below has the numbers.",
+        uri=shown.uri,
+        width=shown.width,
+        height=shown.height,
+        alt=f"Forest plot of {len(drawn)} paired differences in {unit}: intervals, the zero line and margins. The table has all numbers.",
+        caption=f"{apart} of {len(drawn)} intervals exclude zero. Differences in {unit}, {reader.level} intervals{margins}, "
+        "coloured by candidate.",
     )
 
 
-def _table(reader: Reader, caption: str, rows: list[Comparison]) -> Table:
-    return Table(
-        caption=caption,
-        columns=COLUMNS,
-        rows=tuple(
-            (
-                _pair(reader, row),
-                _metric(row),
-                row.condition,
-                change(row.delta, row.metric),
-                interval_text(row.ci_low, row.ci_high, row.metric, signed=True) if row.delta is not None else (row.reason or MISSING),
-                row.test or MISSING,
-                p_text(row.p_value),
-                p_text(row.p_adjusted),
-                str(row.n_items),
-                str(row.n_seeds),
-            )
-            for row in rows
-        ),
-        numeric_from=3,
+def _effect(reader: Reader, row: Comparison) -> Effect:
+    by = scale(row.metric)
+    where = "" if row.slice in ("all", "clean") else f" [{row.slice}]"
+    candidate, baseline = reader.title(row.candidate), reader.title(row.baseline)
+    return Effect(
+        group=f"{info(row.metric).title}{where} · {condition_title(row.condition)}{_DIRECTION[row.higher_is_better]}",
+        text=f"{label(candidate, _MOST_LETTERS)} − {label(baseline, _MOST_LETTERS)}",
+        model=reader.place(row.candidate),
+        candidate=candidate,
+        delta=by * (row.delta or 0.0),
+        low=by * (row.ci_low or 0.0),
+        high=by * (row.ci_high or 0.0),
+        margin=None if row.margin is None else by * row.margin,
     )
-
-
-def _metric(row: Comparison) -> str:
-    where = "" if row.slice == "all" else f" [{row.slice}]"
-    return f"{PROBE_TITLES.get(row.probe, row.probe)}: {METRICS[row.metric].title}{where}"
-
-
-def _pair(reader: Reader, row: Comparison) -> str:
-    return f"{reader.titles.get(row.candidate, row.candidate)} − {reader.titles.get(row.baseline, row.baseline)}"

@@ -1,5 +1,8 @@
 """A whole audit made up from a seeded generator: the shape of a real one, with numbers that mean nothing."""
 
+import dataclasses
+
+import lxml.html
 import numpy as np
 
 from balora_audit.audit import (
@@ -15,8 +18,10 @@ from balora_audit.audit import (
     Series,
     Units,
 )
+from balora_audit.report import render_html
 from balora_audit.vocabulary import METRICS
 
+SHA256 = "0123456789abcdef" * 4
 TITLES = {"base": "Base", "lora": "LoRA", "pissa": "PiSSA", "balora": "BA-LoRA"}
 CONDITIONS = ("clean", "noise:0.3", "imbalance:20")
 CLASSES = ("nurse", "teacher", "engineer", "lawyer", "chef", "surgeon")
@@ -29,36 +34,30 @@ PAIRS = (("base", "lora"), ("base", "pissa"), ("base", "balora"), ("lora", "balo
 VERDICTS = ("supported", "contradicted", "equivalent", "inconclusive", "error")
 
 
+IMBALANCE = (
+    "balanced_accuracy", "worst_class_recall", "head_recall", "medium_recall", "tail_recall", "macro_f1", "g_mean",
+    "prior_shift", "worst_group_accuracy", "tpr_gap_rms", "counterfactual_flip_rate", "counterfactual_shift",
+)  # fmt: skip
+
+
+def input_noise():
+    graded = ("accuracy", "accuracy_drop", "relative_drop", "flip_rate", "realised_rate")
+    found = [("noise", metric, f"{kind}@{severity}") for kind in KINDS for severity in SEVERITIES for metric in graded]
+    found += [("noise", metric, kind) for kind in KINDS for metric in ("severity_area", "accuracy_drop", "relative_drop")]
+    return found + [("noise", metric, "all") for metric in ("severity_area", "accuracy_drop", "relative_drop", "flip_rate", "mce")]
+
+
 def slices(condition):
-    """Yield (probe, metric, slice) of every measurement under a condition."""
-    yield "noise", "accuracy", "clean"
-    if condition == "clean":
-        for kind in KINDS:
-            for severity in SEVERITIES:
-                for metric in ("accuracy", "accuracy_drop", "relative_drop", "flip_rate", "realised_rate"):
-                    yield "noise", metric, f"{kind}@{severity}"
-            for metric in ("severity_area", "accuracy_drop", "relative_drop"):
-                yield "noise", metric, kind
-        for metric in ("severity_area", "accuracy_drop", "relative_drop", "flip_rate", "mce"):
-            yield "noise", metric, "all"
+    """Return (probe, metric, slice) of every measurement under a condition."""
+    found = [("noise", "accuracy", "clean"), *(input_noise() if condition == "clean" else [])]
     if condition.startswith("noise:"):
-        yield "noise", "memorisation", "all"
-        yield "noise", "recovered_true", "all"
+        found += [("noise", "memorisation", "all"), ("noise", "recovered_true", "all")]
     else:
-        for name in CLASSES:
-            yield "imbalance", "recall", f"class={name}"
-            yield "imbalance", "tpr_gap", f"class={name}"
-        for group in ("female", "male"):
-            yield "imbalance", "accuracy", f"group={group}"
-        for metric in (
-            "balanced_accuracy", "worst_class_recall", "head_recall", "medium_recall", "tail_recall", "macro_f1", "g_mean",
-            "prior_shift", "worst_group_accuracy", "tpr_gap_rms", "counterfactual_flip_rate", "counterfactual_shift",
-        ):  # fmt: skip
-            yield "imbalance", metric, "all"
-    for metric in SPECTRAL:
-        yield "collapse", metric, "all"
-    for metric in ("kl_per_token", "perplexity_ratio", "retained", "gained"):
-        yield "drift", metric, "all"
+        found += [("imbalance", metric, f"class={name}") for name in CLASSES for metric in ("recall", "tpr_gap")]
+        found += [("imbalance", "accuracy", f"group={group}") for group in ("female", "male")]
+        found += [("imbalance", metric, "all") for metric in IMBALANCE]
+    found += [("collapse", metric, "all") for metric in SPECTRAL]
+    return found + [("drift", metric, "all") for metric in ("kl_per_token", "perplexity_ratio", "retained", "gained")]
 
 
 def value_of(metric, rng):
@@ -187,7 +186,7 @@ def sample_table(models, *, condition="clean", rows=20, total=400, **changes):
     return SampleTable(
         probe="noise", condition=condition, title="Answers under typo@5", total=total, path="samples/base-clean-seed0.jsonl",
         rule="the 10 items on which the models' answers differ most, then a seeded random choice up to 20",
-        rows=tuple(SampleRow(id=f"test-{i:05d}", answers={m: "chef" for m in models}, **row) for i in range(rows)),
+        rows=tuple(SampleRow(id=f"test-{i:05d}", answers=dict.fromkeys(models, "chef"), **row) for i in range(rows)),
     )  # fmt: skip
 
 
@@ -266,3 +265,12 @@ def hostile(text, *, seeds=(0,)):
         ),
     }  # fmt: skip
     return AuditRecord(**{**{name: getattr(plain, name) for name in plain.__slots__}, **renamed})
+
+
+def parse(audit):
+    return lxml.html.document_fromstring(render_html(audit, audit_sha256=SHA256))
+
+
+def bare(audit):
+    """The same audit without anything to draw, for tests that need no figures."""
+    return dataclasses.replace(audit, series=(), comparisons=(), measurements=())

@@ -1,0 +1,131 @@
+"""Section 4: how each model was made, what each training run did, and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from balora_audit.audit import Series
+from balora_audit.report.blocks import Block, Cell, Details, Figure, Note, Section, Table
+from balora_audit.report.figures import Line, curves
+from balora_audit.report.numbers import MISSING, bytes_text, condition_title, count_text, digits
+from balora_audit.report.rows import Reader
+from balora_audit.report.sections.summary import STATUS, place
+
+__all__ = ["models"]
+
+_STEP_HEADS = ("First", "20 %", "40 %", "60 %", "80 %", "Last")
+_TABLE_STEPS = len(_STEP_HEADS)
+_MOST_POINTS = 400
+_MOST_OPEN = 16
+
+
+def models(reader: Reader) -> Section:
+    """Return the model matrix and the training curves."""
+    blocks: list[Block] = [_setup(reader) if reader.models else Note(text="No model is on record.")]
+    count = len(reader.record.cells)
+    if count > _MOST_OPEN:
+        blocks.append(Details(summary=f"What each of the {count} training runs did", blocks=(_runs(reader),)))
+    else:
+        blocks.append(_runs(reader) if count else Note(text="No training run is on record."))
+    figure = _losses(reader)
+    blocks.append(figure if figure is not None else Note(text="No training losses are on record.", tone="quiet"))
+    return Section(id="models", title="Model matrix", blocks=tuple(blocks))
+
+
+def _setup(reader: Reader) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (
+            model.title,
+            model.method,
+            model.initialisation,
+            MISSING if model.rank is None else str(model.rank),
+            MISSING if model.alpha is None else f"{model.alpha:g}",
+            ", ".join(model.target_modules) or MISSING,
+            _regularizers(model.settings.get("regularizers")),
+        )
+        for model in reader.record.models
+    ]
+    return Table(
+        caption="How each model was made",
+        columns=("Model", "Method", "Initialisation", "Rank", "α", "Target modules", "Regularizers"),
+        align="lllrrll",
+        rows=tuple(rows),
+    )
+
+
+def _runs(reader: Reader) -> Table:
+    cells = reader.record.cells
+    terms = list(dict.fromkeys(term for cell in cells for term in cell.losses))
+    rows: list[tuple[Cell, ...]] = [
+        (
+            reader.title(cell.method),
+            condition_title(cell.condition),
+            str(cell.seed),
+            STATUS[cell.status],
+            count_text(cell.trainable_parameters),
+            count_text(cell.examples),
+            count_text(cell.steps),
+            *(digits(cell.losses[term]) if term in cell.losses else MISSING for term in terms),
+            MISSING if cell.wall_seconds is None else f"{cell.wall_seconds:,.1f}",
+            bytes_text(cell.peak_memory_bytes),
+        )
+        for cell in cells
+    ]
+    remarks = [f"{place(reader, cell)}: {text}" for cell in cells for text in (cell.reason, *cell.notes) if text]
+    return Table(
+        caption="What each training run did",
+        columns=(
+            "Model", "Trained on", "Seed", "Status", "Trainable parameters", "Examples", "Steps",
+            *(f"Final {term} loss" for term in terms), "Seconds", "Peak memory",
+        ),
+        align="lcrlrrr" + "r" * len(terms) + "rr",
+        rows=tuple(rows),
+        headers=3,
+        notes=tuple(dict.fromkeys(remarks)),
+    )  # fmt: skip
+
+
+def _regularizers(settings: object) -> str:
+    if not isinstance(settings, Mapping):
+        return "none"
+    return ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None) or "none"
+
+
+def _losses(reader: Reader) -> Figure | None:
+    found = reader.series("training", "losses")
+    first = min((series.seed for series in found), default=0)
+    panels: dict[str, list[Line]] = {}
+    rows: list[tuple[Cell, ...]] = []
+    for series in found:
+        points = _points(series)
+        if series.seed != first or not points:
+            continue
+        thin = points[:: max(1, -(-len(points) // _MOST_POINTS))]
+        title = reader.title(series.method)
+        line = Line(model=reader.place(series.method), name=title, x=[x for x, _ in thin], y=[y for _, y in thin])
+        panels.setdefault(condition_title(series.condition), []).append(line)
+        at = [points[round(i * (len(points) - 1) / (_TABLE_STEPS - 1))] for i in range(_TABLE_STEPS)]
+        rows.append((title, condition_title(series.condition), *(f"{digits(y)} at {x:g}" for x, y in at)))
+    if not panels:
+        return None
+    shown = curves(panels, x_label=f"training step (seed {first})", y_label="task loss, nats")
+    return Figure(
+        uri=shown.uri,
+        width=shown.width,
+        height=shown.height,
+        alt="Line charts of the task loss over training steps: one panel per training condition, one line per model.",
+        caption="Task loss by training step, first seed, shared axes. All models of a panel saw the same examples in the same order.",
+        table=Table(
+            caption="Task loss at evenly spaced steps (loss at step)",
+            columns=("Model", "Trained on", *_STEP_HEADS),
+            align="lc" + "r" * _TABLE_STEPS,
+            rows=tuple(rows),
+            headers=2,
+        ),
+    )
+
+
+def _points(series: Series) -> list[tuple[float, float]]:
+    columns = series.columns
+    pairs = zip(columns.get("step", ()), columns.get("task", ()), strict=False)
+    return [(float(x), float(y)) for x, y in pairs if isinstance(x, float | int) and isinstance(y, float | int)]

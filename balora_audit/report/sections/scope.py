@@ -1,0 +1,87 @@
+"""Section 3: what was asked, of what, and what was fixed before anything was computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from balora_audit.report.blocks import Definitions, Details, Note, Section, Table
+from balora_audit.report.numbers import MISSING, condition_title, info, magnitude
+from balora_audit.report.rows import Reader
+from balora_audit.report.sections.summary import place
+from balora_audit.vocabulary import PROBE_TITLES
+
+__all__ = ["scope"]
+
+
+def scope(reader: Reader) -> Section:
+    """Return the question, the models, the data, the conditions, the declared claims and the deviations."""
+    record = reader.record
+    data, model, config = _mapping(record.provenance, "data"), _mapping(record.provenance, "model"), record.config
+    conditions = dict.fromkeys([*_list(config.get("conditions")), *(cell.condition for cell in record.cells)])
+    probes = dict.fromkeys([*_list(config.get("probes")), *(row.probe for row in record.measurements)])
+    intervals = f"{reader.level}, paired over the same items and seeds"
+    if config.get("resamples") is not None:
+        intervals += f", {config['resamples']} resamples"
+    rows = (
+        ("Question", "Did fine-tuning inherit or amplify flaws of the base model, and which of these methods did it least?"),
+        ("Base model", _joined(model.get("name"), model.get("origin"))),
+        ("Data", _joined(data.get("name"), _sizes(data))),
+        ("Models compared", ", ".join(reader.titles.values()) or MISSING),
+        ("Training conditions", "; ".join(f"{condition_title(name)} [{name}]" for name in conditions) or MISSING),
+        ("Probes", ", ".join(PROBE_TITLES.get(name, name) for name in probes) or MISSING),
+        ("Seeds", ", ".join(str(seed) for seed in reader.seeds) or MISSING),
+        ("Intervals", intervals),
+        ("Multiplicity", "Holm over the claims of each probe; verdicts rest on intervals and margins, not on p-values"),
+        ("Deviations from the plan", _deviations(reader)),
+    )
+    if not record.claims:
+        return Section(id="scope", title="Scope", blocks=(Definitions(rows=rows), Note(text="No claims were declared.")))
+    claims = Table(
+        caption=f"The {len(record.claims)} claims, with margins, as declared before anything was computed",
+        columns=("Candidate", "Baseline", "Metric", "Trained on", "Better is", "Margin"),
+        align="lllclr",
+        rows=tuple(
+            (
+                reader.title(claim.candidate),
+                reader.title(claim.baseline),
+                info(claim.metric).title + ("" if claim.slice in ("all", "clean") else f" [{claim.slice}]"),
+                condition_title(claim.condition),
+                "higher" if claim.higher_is_better else "lower",
+                magnitude(claim.margin, claim.metric),
+            )
+            for claim in record.claims
+        ),
+    )
+    folded = Details(summary=f"The {len(record.claims)} declared claims and their margins", blocks=(claims,))
+    return Section(id="scope", title="Scope", blocks=(Definitions(rows=rows), folded))
+
+
+def _mapping(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = of.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _list(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list | tuple) else []
+
+
+def _joined(*parts: object) -> str:
+    return ", ".join(str(part) for part in parts if part) or MISSING
+
+
+def _sizes(data: Mapping[str, Any]) -> str:
+    known = [(data.get(f"{part}_rows"), name) for part, name in (("train", "training"), ("test", "test"))]
+    return " and ".join(f"{count:,} {name} items" for count, name in known if isinstance(count, int))
+
+
+def _deviations(reader: Reader) -> str:
+    missed = [place(reader, cell) for cell in reader.record.cells if cell.status != "complete"]
+    units = reader.record.units
+    if missed:
+        return f"{len(missed)} not carried out: {'; '.join(missed)}"
+    if units.completed < units.planned:
+        return f"{units.planned - units.completed} of {units.planned} planned measurements were not carried out"
+    if reader.record.status != "complete":
+        return "the summary has what went wrong"
+    return "none: everything planned was carried out"
