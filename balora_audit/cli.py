@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shlex
 import sys
@@ -222,8 +224,21 @@ def tasks_path() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="balora-audit")
+    """Run the command line; with ``--json``, a wrong flag is one JSON object too."""
+    if "--json" not in sys.argv[1:]:
+        app(prog_name="balora-audit")
+        return
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            app(prog_name="balora-audit")
+    except SystemExit as error:
+        usage = said.getvalue()
+        if usage.startswith("Usage:"):
+            _echo_json({"status": "error", "exit_code": error.code, "error": usage.strip().splitlines()[-1]})
+        raise
+    finally:
+        sys.stderr.write(said.getvalue())
 
 
 def _resolve(flags: dict[str, Any], config: Path | None) -> AuditConfig:

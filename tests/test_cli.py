@@ -75,6 +75,13 @@ def test_with_json_an_error_is_one_object(tmp_path):
     assert json.loads(done.stdout)["exit_code"] == 2
 
 
+def test_with_json_a_wrong_flag_is_one_object_too():
+    command = [sys.executable, "-m", "balora_audit", "compare", "--json", "--modles", "base"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--modles" in json.loads(done.stdout)["error"]
+
+
 def test_environment_and_file_stand_below_the_flags(tmp_path):
     from balora_audit.config import resolve
 
