@@ -10,7 +10,7 @@ import numpy as np
 from balora_audit.audit import Claim, Comparison
 from balora_audit.config import AuditConfig
 from balora_audit.probes.evidence import Findings, Jackknife
-from balora_audit.stats import ItemScores, holm, mcnemar_exact, paired, paired_jackknife, verdict
+from balora_audit.stats import ItemScores, holm, mcnemar_exact, paired, paired_jackknife, paired_rate_interval, verdict
 from balora_audit.vocabulary import METRICS
 
 __all__ = ["Evidence", "compare_all"]
@@ -142,17 +142,20 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
     candidate = [scores for scores in mine if isinstance(scores, ItemScores)]
     baseline = [scores for scores in theirs if isinstance(scores, ItemScores)]
     found = paired(candidate, baseline, level=config.ci, n_resamples=config.resamples, seed=0)
-    p_value, test = found.p_value, found.test
-    if len(candidate) == 1 and found.delta is not None and _binary(candidate[0]) and _binary(baseline[0]):
-        common = tuple(item for item in baseline[0].ids if item in set(candidate[0].ids))
-        p_value = mcnemar_exact(candidate[0].select(common).numerators[0] > 0.5, baseline[0].select(common).numerators[0] > 0.5)
-        test = "McNemar exact"
+    p_value, test, low, high = found.p_value, found.test, found.ci_low, found.ci_high
+    if found.delta is not None and all(_binary(scores) for scores in (*candidate, *baseline)):
+        only = [_discordant(mine, theirs) for mine, theirs in zip(candidate, baseline, strict=True)]
+        if len(only) == 1:
+            low, high = paired_rate_interval(len(only[0][0]), len(only[0][1]), found.n_items, config.ci)
+            p_value, test = _mcnemar(only[0], found.n_items), "McNemar exact"
+        elif not any(items for pair in only for items in pair):
+            low, high = paired_rate_interval(0, 0, found.n_items, config.ci)  # agreement on every item is no certainty
     lost = f"{found.n_lost} items were measured for one model only and left out" if found.n_lost else None
     return replace(
         empty,
         delta=found.delta,
-        ci_low=found.ci_low,
-        ci_high=found.ci_high,
+        ci_low=low,
+        ci_high=high,
         p_value=p_value,
         test=test,
         baseline_value=found.baseline_value,
@@ -160,6 +163,19 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
         n_items=found.n_items,
         reason=found.reason or empty.reason or lost,
     )
+
+
+def _discordant(mine: ItemScores, theirs: ItemScores) -> tuple[list[str], list[str]]:
+    """Return the common items on which the first alone, and the second alone, scored."""
+    other = dict(zip(theirs.ids, theirs.numerators[0] > 0.5, strict=True))
+    pairs = [(item, bool(hit), bool(other[item])) for item, hit in zip(mine.ids, mine.numerators[0] > 0.5, strict=True) if item in other]
+    return [item for item, a, b in pairs if a and not b], [item for item, a, b in pairs if b and not a]
+
+
+def _mcnemar(only: tuple[list[str], list[str]], n: int) -> float:
+    a = np.arange(n) < len(only[0])
+    b = (np.arange(n) >= len(only[0])) & (np.arange(n) < len(only[0]) + len(only[1]))
+    return mcnemar_exact(a, b)
 
 
 def _binary(scores: ItemScores) -> bool:

@@ -42,8 +42,8 @@ METRICS: dict[str, MetricInfo] = {
     "accuracy_drop": _share(
         "accuracy drop under noise",
         False,
-        "Accuracy on the clean texts minus the mean accuracy on their noisy copies, same items. A model that is right more often has more to lose: "
-        "read it beside the relative drop.",
+        "Accuracy on the clean texts minus the mean accuracy on their noisy copies, same items. A model that is right more often "
+        "has more to lose: read it beside the relative drop.",
         "METHODS §4",
     ),
     "relative_drop": _share(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from balora_audit.stats.corrections import holm
-from balora_audit.stats.intervals import PairedResult, bootstrap_weights, interval, paired, wilson
+from balora_audit.stats.intervals import PairedResult, bootstrap_weights, interval, paired, paired_rate_interval, wilson
 from balora_audit.stats.items import ItemScores
 from balora_audit.stats.jackknife import jackknife_interval, jackknife_se, paired_jackknife
 from balora_audit.stats.tests import mcnemar_exact, paired_permutation
@@ -22,6 +22,7 @@ __all__ = [
     "paired",
     "paired_jackknife",
     "paired_permutation",
+    "paired_rate_interval",
     "verdict",
     "wilson",
 ]

@@ -20,6 +20,7 @@ from balora_audit.stats import (
     paired,
     paired_jackknife,
     paired_permutation,
+    paired_rate_interval,
     verdict,
     wilson,
 )
@@ -171,6 +172,27 @@ def test_mirroring_the_difference_mirrors_the_verdict(low, width, margin):
     one = verdict(low, low + width, margin, True)
     assert verdict(-low - width, -low, margin, True) == mirror.get(one, one)
     assert verdict(low, low + width, margin, False) == mirror.get(one, one)
+
+
+def test_the_interval_of_paired_rates_is_bonett_and_prices():
+    # n = 100, 12 and 2 discordant: p̃ = 13/102 and 3/102; √((p̃₁ + p̃₂ − (p̃₁ − p̃₂)²)/102) = 0.03799
+    low, high = paired_rate_interval(12, 2, 100)
+    assert (low, high) == pytest.approx((10 / 102 - 1.959964 * 0.03799, 10 / 102 + 1.959964 * 0.03799), abs=1e-4)
+    assert paired_rate_interval(2, 12, 100) == pytest.approx((-high, -low))
+
+
+def test_agreement_on_a_few_items_is_not_equivalence():
+    low, high = paired_rate_interval(0, 0, 8)
+    assert verdict(low, high, 0.02, True) == "inconclusive"
+    assert verdict(*paired_rate_interval(0, 0, 2000), 0.02, True) == "equivalent"
+
+
+def test_the_interval_of_paired_rates_covers_small_samples():
+    rng = np.random.default_rng(3)
+    for n, gain, loss in ((20, 0.1, 0.02), (60, 0.2, 0.1), (150, 0.05, 0.05)):
+        kinds = rng.choice(3, p=[gain, loss, 1 - gain - loss], size=(2000, n))
+        bounds = [paired_rate_interval(int((k == 0).sum()), int((k == 1).sum()), n) for k in kinds]
+        assert np.mean([low <= gain - loss <= high for low, high in bounds]) >= 0.93
 
 
 def gaps(n, rng, gap):
