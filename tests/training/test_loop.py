@@ -148,4 +148,4 @@ def test_the_learning_rate_warms_up_and_decays():
     factors = [learning_rate_factor(step, 100, settings) for step in range(100)]
     assert factors[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert factors[-1] == pytest.approx(1 / 90)
-    assert all(a >= b for a, b in itertools.pairwise(factors))
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
