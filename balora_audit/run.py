@@ -19,7 +19,6 @@ from balora_audit.audit import AuditRecord, ModelRow, Units, write_atomic
 from balora_audit.conclusions import compare_all
 from balora_audit.data.dataset import fingerprint
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
-from balora_audit.methods import METHODS
 from balora_audit.plan import Cell, Plan, pairs
 from balora_audit.probes import PROBES
 from balora_audit.probes.collapse import features, joint_tsne
@@ -136,7 +135,7 @@ class _Execution:
             scores, evidence = self._measure()
         with self.state.timed("compare"):
             plan = self.state.plan
-            untrained = frozenset(name for name in plan.config.models if not METHODS[name].trains)
+            untrained = frozenset(name for name, method in plan.methods.items() if method.is_base)
             comparisons = compare_all(plan.config, plan.claims, pairs(plan.config), evidence, untrained=untrained)
         with self.state.timed("t-SNE"):
             series = self._tsne(scores)
@@ -146,15 +145,17 @@ class _Execution:
 
     def _train(self) -> None:
         state = self.state
-        todo = [cell for cell in state.plan.cells if not state.done(cell)]
-        for number, cell in enumerate(todo, start=1):
+        todo = {str(cell.train_key): cell for cell in reversed(state.plan.cells) if not state.done(cell)}
+        for number, cell in enumerate(reversed(todo.values()), start=1):
             title = f"training {_said(cell)} ({number} of {len(todo)})"
             try:
                 worker = state.work()
                 with state.timed("train"):
                     worker.train(cell, title)
             except UnitError as error:
-                state.fail(cell, "train", str(cell.train_key), error)
+                for same in state.plan.cells:
+                    if same.train_key == cell.train_key:
+                        state.fail(same, "train", str(cell.train_key), error)
                 state.progress.say(f"{_said(cell)} failed: {error}")
 
     def _score(self) -> None:
@@ -185,7 +186,7 @@ class _Execution:
             for cell in plan.cells
             if cell.id not in state.failed
         }
-        bases = [name for name in plan.config.models if not METHODS[name].trains]
+        bases = [name for name, method in plan.methods.items() if method.is_base]
         evidence: dict[tuple[str, str, int], dict[str, Findings]] = {}
         state.progress.stage("measuring", len(scores), "models")
         for cell in plan.cells:
@@ -202,7 +203,7 @@ class _Execution:
         if "collapse" not in plan.config.probes:
             return []
         seed, condition = plan.config.seeds[0], plan.config.conditions[0]
-        chosen = [(m, features(scores[m, condition, seed])) for m in plan.config.models if (m, condition, seed) in scores]
+        chosen = [(m, features(scores[m, condition, seed])) for m in plan.methods if (m, condition, seed) in scores]
         if not chosen:
             return []
         self.state.progress.stage("t-SNE", 1, "fit")
@@ -240,7 +241,7 @@ class _Execution:
             units=Units(planned=len(keys), completed=done),
             config=plan.config.model_dump(mode="json"),
             provenance=self._provenance(),
-            models=tuple(self._model(name) for name in plan.config.models),
+            models=tuple(self._model(name) for name in plan.methods),
             cells=tuple(cells),
             claims=plan.claims,
             measurements=tuple(rows),
@@ -277,12 +278,13 @@ class _Execution:
         return rows, losses
 
     def _model(self, name: str) -> ModelRow:
-        config, method = self.state.plan.config, METHODS[name]
+        plan = self.state.plan
+        config, method = plan.config, plan.methods[name]
         if not method.trains:
             return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation)
-        penalties = method.penalties(config.effective_penalties) if method.penalties else None
+        penalties = method.penalties(config.penalties_for(plan.head.family)) if method.penalties else None
         settings: dict[str, Any] = {
-            "training": config.training.model_dump(mode="json"),
+            "training": {**config.training.deciding, "learning_rate": config.training.learning_rate_of(name)},
             "dropout": config.adapter.dropout,
             "stored rank": config.adapter.rank * (2 if method.anchored else 1),
         }
@@ -371,5 +373,5 @@ def _by_adapter(cells: list[Cell]) -> list[list[Cell]]:
 
 def _said(cell: Cell) -> str:
     if cell.train_key is None:
-        return METHODS[cell.context.method].title
-    return f"{METHODS[cell.context.method].title}, {cell.context.condition}, seed {cell.context.seed}"
+        return cell.context.method
+    return f"{cell.context.method}, {cell.context.condition}, seed {cell.context.seed}"
