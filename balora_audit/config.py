@@ -126,6 +126,7 @@ _DEFAULT_MARGINS: dict[str, float] = {
     "accuracy_drop": 0.02,
     "response_nll": 0.05,
     "response_nll_rise": 0.05,
+    "unexplained_rise": 0.02,
     "memorisation": 0.05,
     "balanced_accuracy": 0.02,
     "tail_recall": 0.05,

@@ -17,9 +17,11 @@ from balora_audit.data.dataset import fingerprint
 from balora_audit.data.perturbations import PERTURBATIONS
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.methods import Method, find_methods
+from balora_audit.methods.adapter import check, target_modules
 from balora_audit.models.load import HeadSpec
 from balora_audit.models.locate import ResolvedModel, locate
 from balora_audit.models.precision import choose_device, choose_dtype
+from balora_audit.models.skeleton import skeleton
 from balora_audit.probes import PROBES
 from balora_audit.probes.evidence import Context, ScoreRequest
 from balora_audit.store import content_key, hash_files
@@ -111,7 +113,8 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     model = locate(config.model, revision=config.revision, convert=convert, say=say)
     head = choose_head(config.head, dataset, model)
     if head.kind == "classifier":
-        dataset = replace(dataset, prompt="{text}")  # a head reads the bare text
+        dataset = replace(dataset, prompt="{text}", general=())  # a head reads the bare text, and predicts no words
+    _check_adapters(config, methods, model, head)
     dtype, reason = _dtype(config, methods, device, model)
     plan = Plan(
         config=config,
@@ -165,6 +168,17 @@ def choose_head(wanted: str, dataset: AuditDataset, model: ResolvedModel) -> Hea
     return HeadSpec(kind="classifier", outputs=1 if regression else len(dataset.label_names), regression=regression)
 
 
+def _check_adapters(config: AuditConfig, methods: dict[str, Method], model: ResolvedModel, head: HeadSpec) -> None:
+    found = skeleton(model, head, trust_remote_code=config.trust_remote_code)
+    adapters = [method for method in methods.values() if method.tuning == "adapter"]
+    if found is None or not adapters:
+        return
+    modules = target_modules(found[0], config.adapter.target_modules, head=found[1])
+    shapes = {name: (module.out_features, module.in_features) for name, module in modules.items()}
+    for method in adapters:
+        check(method, config.adapter, shapes)
+
+
 def _dtype(config: AuditConfig, methods: dict[str, Method], device: torch.device, model: ResolvedModel) -> tuple[torch.dtype, str]:
     full = [name for name, method in methods.items() if method.tuning == "full"]
     if full and config.dtype not in ("auto", "float32"):
@@ -198,6 +212,7 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
                     seed=seed,
                     train=conditioned.train,
                     flipped=flipped,
+                    predicts_words=plan.head.kind == "lm",
                     evidence=f"samples/{name}-{condition}-seed{seed}.jsonl",
                 )
                 plan.cells.append(_cell(plan, context))
@@ -299,12 +314,13 @@ def _headlines(config: AuditConfig, dataset: AuditDataset, conditions: list[Cond
         clean = condition.is_clean
         wanted = (
             ("noise", "accuracy_drop", clean and labelled),
-            ("noise", "response_nll_rise", clean and not labelled),
+            ("noise", "response_nll_rise", clean and dataset.task == "generation"),
+            ("noise", "unexplained_rise", clean and dataset.task == "regression"),
             ("noise", "memorisation", condition.noise is not None),
             ("imbalance", tail, condition.imbalance is not None),
             ("imbalance", "tpr_gap_rms", (clean or condition.correlate is not None) and labelled and grouped),
             ("imbalance", "counterfactual_flip_rate", (clean or condition.correlate is not None) and labelled and twinned),
             ("collapse", "effective_rank", clean),
-            ("drift", "kl_per_token", clean),
+            ("drift", "kl_per_token", clean and bool(dataset.general)),
         )
         yield from ((probe, metric, condition) for probe, metric, holds in wanted if holds and probe in config.probes)

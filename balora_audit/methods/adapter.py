@@ -17,7 +17,7 @@ from balora_audit.methods.fast import adapted_forward
 from balora_audit.methods.method import Factors, Method
 from balora_audit.models.load import LoadedModel
 
-__all__ = ["Attached", "attach", "loaded", "target_modules"]
+__all__ = ["Attached", "attach", "check", "loaded", "target_modules"]
 
 _ADAPTER = "default"
 

@@ -54,6 +54,8 @@ class Context:
     train: tuple[Example, ...]
     flipped: Mapping[str, tuple[int, int]]
     """Training id → (true label, noisy label)."""
+    predicts_words: bool = True
+    """Whether the model is a language model; a classification head gives no distribution over words."""
     evidence: str | None = None
 
 
