@@ -10,16 +10,19 @@ Shapes: B batch, T token, V vocabulary, M valid token.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Trainer, TrainingArguments
+from torch.utils.data import SequentialSampler
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-__all__ = ["Batch", "PublishedTrainer", "adapted", "stepper", "training_arguments"]
+__all__ = ["Batch", "PublishedTrainer", "adapted", "stepper", "training_arguments", "verify"]
 
 Batch = dict[str, Tensor]
 """``input_ids``, ``attention_mask`` and ``labels``, as a collator gives them to the model."""
@@ -92,6 +95,52 @@ def stepper(trainer: Trainer) -> Callable[[Batch], float]:
         return float(loss)
 
     return step
+
+
+class _Clock(TrainerCallback):
+    """Notes when each step of ``Trainer.train`` begins and ends."""
+
+    def __init__(self) -> None:
+        self.begun: list[float] = []
+        self.ended: list[float] = []
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self.begun.append(time.perf_counter())
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.ended.append(time.perf_counter())
+
+
+class _Ordered(Trainer):
+    """A Trainer that takes its rows as they come."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+
+def verify(build: Callable[[], Any], settings: TrainingArguments, batches: Sequence[Batch]) -> dict[str, float]:
+    """Compare :func:`stepper` with ``Trainer.train`` over two epochs from the same start.
+
+    Returns the largest relative difference of a loss, and the median seconds of a step in either.
+    """
+    rows = [{name: values[index] for name, values in batch.items()} for batch in batches for index in range(len(batch["labels"]))]
+    settings.per_device_train_batch_size, settings.num_train_epochs = len(batches[0]["labels"]), 2
+    settings.logging_strategy, settings.logging_steps = "steps", 1
+    clock = _Clock()
+    whole = _Ordered(model=build(), args=settings, train_dataset=rows, callbacks=[clock])
+    whole.remove_callback(PrinterCallback)
+    whole.train()
+    theirs = [entry["loss"] for entry in whole.state.log_history if "loss" in entry]
+    step, ours, seconds = stepper(Trainer(model=build(), args=settings)), [], []
+    for batch in [*batches, *batches]:
+        start = time.perf_counter()
+        ours.append(step(batch))
+        seconds.append(time.perf_counter() - start)
+    return {
+        "difference": max(abs(mine - its) / abs(its) for mine, its in zip(ours, theirs, strict=True)),
+        "train": statistics.median(end - begin for begin, end in zip(clock.begun, clock.ended, strict=True)),
+        "driven": statistics.median(seconds),
+    }
 
 
 class PublishedTrainer(Trainer):
