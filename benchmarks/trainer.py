@@ -68,10 +68,10 @@ def alternate(runners: dict[str, Runner], batches: Sequence[Batch], rounds: int)
     return seconds, first
 
 
-def check_equal(first: dict[str, float]) -> None:
+def check_equal(first: dict[str, float], tolerance: float) -> None:
     """Refuse to compare unequals: at step 0 a LoRA adapter is nothing, so both trainers must report one loss."""
     for name in set(first) & {"lora", "pissa", "balora-warm", "balora-cold"}:
-        if "plain" in first and abs(first[name] - first["plain"]) > 1e-3 * abs(first["plain"]):
+        if "plain" in first and abs(first[name] - first["plain"]) > tolerance * abs(first["plain"]):
             raise SystemExit(f"not the same task: at step 0 the loss of {name} is {first[name]:.6f}, of plain {first['plain']:.6f}")
 
 
@@ -82,10 +82,10 @@ def ratio(seconds: dict[str, list[float]], name: str, other: str) -> dict[str, f
     return {"median": middle, "low": low, "high": high}
 
 
-def summary(seconds: dict[str, list[float]], first: dict[str, float] | None = None) -> dict[str, Any]:
+def summary(seconds: dict[str, list[float]], first: dict[str, float] | None = None, *, tolerance: float = 1e-3) -> dict[str, Any]:
     """Return, per variant, the seconds of a step, the loss at step 0 and the ratios to plain LoRA and to the published way."""
     if first is not None:
-        check_equal(first)
+        check_equal(first, tolerance)
     return {
         name: {
             "seconds": statistics.median(values),
@@ -106,7 +106,8 @@ def classification(dtype: str, rounds: int) -> dict[str, Any]:
     """Return the speed of the classifiers: MiniLM, batch 32×48."""
     setting = classifier_setting(dtype)
     runners = {name: build(setting) for name, (_, build) in CLASSIFIERS.items()}
-    return summary(*alternate(runners, make_labelled(setting, 32, 48), rounds))
+    # plain LoRA computes the loss of a bfloat16 model from bfloat16 logits: two digits, where ours keeps the head in float32
+    return summary(*alternate(runners, make_labelled(setting, 32, 48), rounds), tolerance=1e-3 if dtype == "float32" else 2e-2)
 
 
 def sweep(folder: str, dtype: str, rounds: int) -> list[dict[str, Any]]:
@@ -185,7 +186,7 @@ def main() -> None:
     transformers.logging.disable_progress_bar()
     folder = str(locate(chosen.model).folder)
     batches = make_batches(folder, 8, 64)
-    dtypes, names = chosen.dtypes.split(","), chosen.variants.split(",")
+    dtypes, names = chosen.dtypes.split(","), [name for name in chosen.variants.split(",") if name]
     if chosen.variant:
         print(json.dumps(memory_of(Setting(folder, dtypes[0]), chosen.variant, batches)))
         return
@@ -196,7 +197,7 @@ def main() -> None:
     for dtype in dtypes:
         setting = Setting(folder, dtype)
         part = record.setdefault(dtype, {})
-        if not chosen.only_memory:
+        if names and not chosen.only_memory:
             part["speed"] = speed(setting, names, batches, chosen.rounds)
             print(speed_table(f"{dtype}, SmolLM2-135M, 8×64", part["speed"], VARIANTS), flush=True)
         gc.collect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,20 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from published import Batch, PublishedTrainer, adapted, stepper, training_arguments
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, Trainer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import Trainer as PlainTrainer
 
-from balora_audit.config import REGULARIZERS, AdapterConfig
+from balora_audit.config import AdapterConfig, TrainingConfig
 from balora_audit.data.general_text import held_out, pretraining
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach, target_modules
 from balora_audit.methods.method import Factors
-from balora_audit.models.encode import pad
+from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.forward import CausalForward
+from balora_audit.models.load import LoadedModel
+from balora_audit.penalties import REGULARIZERS
 from balora_audit.training.examples import TrainingRow
-from balora_audit.training.loss import assemble
-from balora_audit.training.teacher import Teacher, read_mask
+from balora_audit.training.fused import Head
+from balora_audit.training.loop import Trainer
+from balora_audit.training.objective import objective_for
+from balora_audit.training.teacher import Teacher
+from balora_audit.training.team import Team
 
 __all__ = [
     "CLASSIFIERS",
@@ -72,7 +76,12 @@ def base(setting: Setting) -> Any:
         model = AutoModelForCausalLM.from_pretrained(setting.folder, dtype=dtype, use_safetensors=True)
     else:
         model = AutoModelForSequenceClassification.from_pretrained(
-            setting.folder, dtype=dtype, use_safetensors=True, num_labels=setting.classes
+            setting.folder,
+            dtype=dtype,
+            use_safetensors=True,
+            num_labels=setting.classes,
+            hidden_dropout_prob=0.0,  # drawn in turn by the variants, it would make their losses incomparable
+            attention_probs_dropout_prob=0.0,
         )
     if setting.vocabulary is not None:
         model.resize_token_embeddings(setting.vocabulary, mean_resizing=False)
@@ -89,7 +98,7 @@ def plain_model(setting: Setting) -> Any:
 
 def plain(setting: Setting) -> Runner:
     """transformers.Trainer + PEFT LoRA, with the defaults of both."""
-    return Runner(stepper(Trainer(model=plain_model(setting), args=arguments())))
+    return Runner(stepper(PlainTrainer(model=plain_model(setting), args=arguments())))
 
 
 def as_published(setting: Setting) -> Runner:
@@ -105,54 +114,50 @@ def as_published(setting: Setting) -> Runner:
     return Runner(step)
 
 
-_factors: dict[tuple[str, str, str], Factors] = {}
+_factors: dict[tuple[Setting, str], Factors] = {}
+
+
+def loaded(setting: Setting) -> LoadedModel:
+    """Return the base as this package holds it."""
+    model = base(setting)
+    forward = CausalForward(model) if setting.classes is None else ClassifierForward(model, setting.classes)
+    dtype = getattr(torch, setting.dtype)
+    return LoadedModel(
+        model=model, tokenizer=None, forward=forward, device=torch.device("cpu"), dtype=dtype, weights="", limit_tokens=10**6
+    )
 
 
 def ours(method: str, setting: Setting, *, forget: bool = False) -> Runner:
-    """Build balora_audit's trainer with all terms at full weight; `forget` empties the teacher's memory before every step."""
-    device = torch.device("cpu")
-    model = base(setting)
-    forward = CausalForward(model)
-    settings = AdapterConfig(rank=RANK, alpha=RANK)
-    chosen = METHODS[method]
-    key = (setting.folder, setting.dtype, chosen.initialisation)
+    """Build balora_audit's trainer with all terms on; `forget` empties the teacher's memory before every step."""
+    held, chosen, settings = loaded(setting), METHODS[method], AdapterConfig(rank=RANK, alpha=RANK)
+    key = (setting, chosen.initialisation)
     if key not in _factors:
-        _factors[key] = chosen.initialise(target_modules(model, ()), settings, 0)  # type: ignore[misc]
-    peft_model, _ = attach(model, chosen, settings, 0, factors=lambda: _factors[key])
-    accelerator = Accelerator(cpu=True, mixed_precision="no")
-    trainable = [parameter for parameter in peft_model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=LEARNING_RATE, weight_decay=0.0)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    peft_model, optimizer, scheduler = accelerator.prepare(peft_model, optimizer, scheduler)
-    peft_model.train()
-    penalties = chosen.penalties(REGULARIZERS["iclr2026"]) if chosen.penalties else None
-    weights = (penalties.consistency, penalties.diversity, penalties.spectral) if penalties else (0.0, 0.0, 0.0)
-    teacher = Teacher(forward, device)
+        assert chosen.initialise is not None
+        _factors[key] = chosen.initialise(target_modules(held.model, (), head=held.head), settings, 0)
+    tuned = attach(held, chosen, settings, 0, factors=lambda: _factors[key])
+    family = "nlg" if setting.classes is None else "nlu"
+    penalties = chosen.penalties(REGULARIZERS["iclr2026"][family]) if chosen.penalties else None
+    linear = held.forward.linear_head if isinstance(held.forward, CausalForward) else None
+    head = None if linear is None else Head(linear.weight, linear.bias)
+    if head is not None and penalties is not None:
+        _ = head.factor  # computed once per model, before training
+    teacher = Teacher(held)
+    trainer = Trainer(
+        tuned,
+        objective_for(held, head, teacher, penalties, Team(), regression=False),
+        TrainingConfig(learning_rate=LEARNING_RATE, max_grad_norm=MAX_GRAD_NORM, warmup_share=0.0, decay="constant"),
+        learning_rate=LEARNING_RATE,
+        penalties=penalties,
+        seed=0,
+        device=held.device,
+    )
+    tuned.model.train()
+    middle, steps = 500, 1000  # of the staged schedule: every term has its weight there
 
     def step(batch: Batch) -> float:
-        rows = _rows(batch)
-        ids_BT, mask_BT = pad([row.inputs for row in rows], device)
-        read_BT = read_mask(rows, ids_BT.shape[1], device)
-        targets_M = torch.tensor([target for row in rows for target in row.targets], device=device)
-        teacher_MV = teacher.logits(peft_model, rows) if weights[0] > 0 else None
-        student_MV = forward.logits(forward.run(ids_BT, mask_BT), read_BT)
-        loss = assemble(student_MV, targets_M, teacher_MV=teacher_MV, penalties=penalties, weights=weights)
-        values = {"total": float(loss.total.detach()), **{n: float(t.detach()) for n, t in loss.terms.items()}}
-        if not all(math.isfinite(value) for value in values.values()):
-            raise FloatingPointError(f"the loss is not finite: {values}")
-        accelerator.backward(loss.total)
-        accelerator.clip_grad_norm_(trainable, MAX_GRAD_NORM)
-        optimizer.step()
-        scheduler.step()
-        optimizer.zero_grad(set_to_none=True)
-        return values["task"]
+        return trainer.step([_rows(batch)], middle, steps)["task"]
 
-    def before() -> None:
-        if forget:
-            teacher._states.clear()
-            teacher._bytes = 0
-
-    return Runner(step, before)
+    return Runner(step, teacher.forget if forget else lambda: None)
 
 
 VARIANTS: dict[str, tuple[str, Callable[[Setting], Runner]]] = {
@@ -165,9 +170,7 @@ VARIANTS: dict[str, tuple[str, Callable[[Setting], Runner]]] = {
 }
 
 
-CLASSIFIERS: dict[str, tuple[str, Callable[[Setting], Runner]]] = {
-    "plain": ("transformers.Trainer + PEFT LoRA", plain),
-}
+CLASSIFIERS = {name: VARIANTS[name] for name in ("plain", "lora", "pissa", "balora-warm", "balora-cold")}
 
 
 def arguments() -> Any:
@@ -213,6 +216,9 @@ def _rows(batch: Batch) -> list[TrainingRow]:
     if id(batch) not in _encoded:
         rows = []
         for index, (ids_T, labels_T) in enumerate(zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True)):
+            if not isinstance(labels_T, list):  # one label per text
+                rows.append(TrainingRow(id=str(index), inputs=tuple(ids_T), first_read=0, targets=(labels_T,)))
+                continue
             prompt = labels_T.count(-100)
             rows.append(TrainingRow(id=str(index), inputs=tuple(ids_T[:-1]), first_read=prompt - 1, targets=tuple(ids_T[prompt:])))
         _encoded[id(batch)] = (batch, rows)

@@ -98,6 +98,11 @@ class Teacher:
                 self._cache.write(computed)
         return len(missing)
 
+    def forget(self) -> None:
+        """Empty the memory; what is on disk stays."""
+        self._states.clear()
+        self._bytes = 0
+
     def _recall(self, key: str) -> Tensor | None:
         state = self._states.get(key)
         if state is not None:
