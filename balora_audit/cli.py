@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -141,7 +142,8 @@ def compare(
         settings = _resolve(flags, config)
         from balora_audit.terminal import progress_for
 
-        with progress_for(sys.stderr, quiet=quiet or as_json) as progress:
+        leads = int(os.environ.get("RANK", "0")) == 0  # of the processes that `accelerate launch` started, one speaks
+        with progress_for(sys.stderr, quiet=quiet or as_json or not leads) as progress:
             from balora_audit.plan import make_plan
             from balora_audit.report import render
             from balora_audit.run import execute
@@ -149,6 +151,8 @@ def compare(
             _quieten(verbose)
             plan = make_plan(settings, say=progress.say)
             record = execute(plan, out, progress=progress, fresh=fresh, command=_command())
+            if not leads:
+                return
             report = render(out)
         _print_result(record, out, report, as_json=as_json)
         if record.status != "complete":

@@ -107,7 +107,7 @@ class Worker:
             "code": provenance.code_hash(),
             "threads": torch.get_num_threads(),
         }
-        cache = TeacherCache(identity, limit_bytes=limit, say=self.progress.say)
+        cache = TeacherCache(identity, limit_bytes=limit, say=self.progress.say, writes=self.team.leads)
         # with a spread base all processes must compute the same rows at the same time: nothing may be forgotten
         return Teacher(self.base, limit_bytes=2**62 if self.team.shards else limit, cache=cache)
 
@@ -188,7 +188,8 @@ class Worker:
             "notes": notes,
         }
         self._note(cell, written, order_sha256=log.order_sha256, curves=log.curves)
-        checkpoints.clear()
+        if self.team.leads:
+            checkpoints.clear()
 
     def _attach(self, method: Method, seed: int) -> Attached | FullTuning:
         if method.tuning == "full":
@@ -239,8 +240,9 @@ class Worker:
         rows = self._rows(cell, encoder)
         self._set_head(cell, rows, own_start=False)
         head = self.base.head
-        with self.store.staged(self.store.adapter_path(*cell.id)) as temporary:
-            save_file({name: value.detach().contiguous() for name, value in head.state_dict().items()}, temporary / _HEAD_FILE)
+        if self.team.leads:
+            with self.store.staged(self.store.adapter_path(*cell.id)) as temporary:
+                save_file({name: value.detach().contiguous() for name, value in head.state_dict().items()}, temporary / _HEAD_FILE)
         seconds = time.perf_counter() - start
         costs.record(self.plan, "train:base", seconds, len(rows))
         written = {
@@ -254,6 +256,8 @@ class Worker:
 
     def _import(self, cell: Cell, method: Method) -> None:
         assert method.folder is not None
+        if not self.team.leads:
+            return
         with self.store.staged(self.store.adapter_path(*cell.id)) as temporary:
             notes = bring_in(self.base, method.folder, temporary)
         with loaded(self.base, self.store.adapter_path(*cell.id)):
@@ -266,6 +270,8 @@ class Worker:
                 tuned.save(temporary)
 
     def _note(self, cell: Cell, written: dict[str, Any], **more: Any) -> None:
+        if not self.team.leads:
+            return
         target = self.store.adapter_path(*cell.id)
         record = {
             "kind": "train",
@@ -295,7 +301,8 @@ class Worker:
                     found = self._score_one(scorer, request)
                     arrays = {name: value for name, value in _fields(found).items() if value is not None}
                     record = {"kind": request.kind, "truncated": scorer.encoder.truncated, "set": request.key}
-                    self.store.write(unit, record, arrays)
+                    if self.team.leads or not self.team.shards:  # with a spread base all processes compute the same
+                        self.store.write(unit, record, arrays)
                     costs.record(self.plan, f"score:{request.kind}", time.perf_counter() - start, len(request.texts))
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise UnitError(f"out of memory while scoring: {error}") from error

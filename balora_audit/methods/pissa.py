@@ -13,6 +13,7 @@ from torch import nn
 
 from balora_audit.config import AdapterConfig
 from balora_audit.methods.method import Factors, Method
+from balora_audit.models.spread import whole
 
 __all__ = ["PISSA", "principal_factors"]
 
@@ -30,7 +31,7 @@ def principal_factors(modules: dict[str, nn.Linear], settings: AdapterConfig, se
 
 
 def _principal(module: nn.Linear, rank: int, scaling: float) -> tuple[torch.Tensor, torch.Tensor]:
-    w_OI = module.weight.detach().to("cpu", torch.float64).numpy()
+    w_OI = whole(module.weight.detach()).to("cpu", torch.float64).numpy()
     small = min(w_OI.shape)
     wide = w_OI.shape[0] < w_OI.shape[1]
     gram = w_OI @ w_OI.T if wide else w_OI.T @ w_OI

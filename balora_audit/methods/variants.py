@@ -10,6 +10,7 @@ from torch import nn
 from balora_audit.config import AdapterConfig
 from balora_audit.methods.lora import LORA
 from balora_audit.methods.method import Factors, Method
+from balora_audit.models.spread import whole
 
 __all__ = ["DORA", "FULL", "OLORA", "RSLORA", "orthonormal_factors"]
 
@@ -19,7 +20,7 @@ def orthonormal_factors(modules: dict[str, nn.Linear], settings: AdapterConfig, 
     del seed
     factors: Factors = {}
     for name, module in modules.items():
-        q, r = torch.linalg.qr(module.weight.detach().to("cpu", torch.float32))
+        q, r = torch.linalg.qr(whole(module.weight.detach()).to("cpu", torch.float32))
         factors[name] = (r[: settings.rank].clone(), q[:, : settings.rank].clone())
     return factors
 

@@ -13,6 +13,7 @@ from balora_audit.errors import ModelError
 from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.locate import ResolvedModel
+from balora_audit.models.spread import whole
 from balora_audit.penalties import Family
 
 __all__ = ["HeadSpec", "LoadedModel", "load", "load_tokenizer", "weights_hash"]
@@ -139,7 +140,7 @@ def weights_hash(model: nn.Module, *, skip: str | None = None) -> str:
         if ".lora_" not in name and not (skip is not None and name.startswith(f"{skip}."))
     }
     for name in sorted(named):
-        tensor = named[name].detach().cpu().contiguous()
+        tensor = whole(named[name].detach()).cpu().contiguous()
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.view(torch.uint8).numpy().data)
     return digest.hexdigest()

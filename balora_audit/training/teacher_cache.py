@@ -31,13 +31,18 @@ class TeacherCache:
         Bound of all models' files together.
     say : callable
         Told when a file is not what it should be; it is then removed and its rows are computed again.
+    writes : bool
+        False in a process that only reads.
     """
 
-    def __init__(self, identity: Mapping[str, Any], *, limit_bytes: int, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, identity: Mapping[str, Any], *, limit_bytes: int, say: Callable[[str], None] = lambda _: None, writes: bool = True
+    ) -> None:
         self._key = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:32]
         self._folder = cache_dir() / "teacher" / self._key
         self._limit = limit_bytes
         self._say = say
+        self._writes = writes
         self._where: dict[str, Path] | None = None
 
     def read(self, key: str) -> Tensor | None:
@@ -60,7 +65,7 @@ class TeacherCache:
         from safetensors.torch import save
 
         size = sum(state.nbytes for state in states.values())
-        if not states or size > self._limit:
+        if not states or size > self._limit or not self._writes:
             return
         name = hashlib.sha256("".join(sorted(states)).encode()).hexdigest()[:16]
         path = self._folder / f"{name}.safetensors"

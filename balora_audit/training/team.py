@@ -72,15 +72,29 @@ class Team:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def everybody(self, value: Any) -> list[Any]:
+        """Return the values of all processes, in every process."""
+        if self.size == 1:
+            return [value]
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, value)
+        return found
+
+    def errands(self, tasks: Sequence[Row]) -> list[Row]:
+        """Return the independent tasks that this process does: its share, or all of them where the base is spread."""
+        return list(tasks) if self.shards else self.mine(tasks)
+
     def spread(self, model: nn.Module) -> None:
         """Spread the frozen weights of the model's repeated blocks over the processes (FSDP); the trained ones stay whole."""
         if not self.shards:
             return
-        from torch.distributed.fsdp import fully_shard
+        from torch.distributed.fsdp import FSDPModule, fully_shard
 
         for block in _blocks(model):
-            live = {parameter for parameter in block.parameters() if parameter.requires_grad}
-            fully_shard(block, ignored_params=live)
+            if isinstance(block, FSDPModule):
+                continue  # since an earlier adapter; the new one's parameters are none of its
+            kept = {parameter for name, parameter in block.named_parameters() if parameter.requires_grad or "lora_" in name}
+            fully_shard(block, ignored_params=kept)
 
 
 def _blocks(model: nn.Module) -> list[nn.Module]:
