@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 import balora_audit.audit as records
-from balora_audit import provenance, samples
-from balora_audit.audit import AuditRecord, ModelRow, Units, write_atomic
+from balora_audit import samples
+from balora_audit.assembly import State, assemble
+from balora_audit.audit import AuditRecord, write_atomic
 from balora_audit.conclusions import compare_all
-from balora_audit.data.dataset import fingerprint
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
 from balora_audit.plan import Cell, Plan, pairs
 from balora_audit.probes import PROBES
@@ -25,58 +19,10 @@ from balora_audit.probes.collapse import features, joint_tsne
 from balora_audit.probes.evidence import Findings, Scores
 from balora_audit.progress import Progress, Silent
 from balora_audit.store import RunStore
-from balora_audit.training.team import Team, assemble_team
-from balora_audit.units import Worker, adapter_is_there, read_scores
+from balora_audit.training.team import assemble_team
+from balora_audit.units import read_scores
 
 __all__ = ["execute"]
-
-
-@dataclass(slots=True)
-class _State:
-    """What a run gathers on its way."""
-
-    plan: Plan
-    store: RunStore
-    progress: Progress
-    failures: list[records.Failure] = field(default_factory=list)
-    failed: set[tuple[str, str, int]] = field(default_factory=set)
-    reasons: dict[tuple[str, str, int], str] = field(default_factory=dict)
-    team: Team = Team()  # noqa: RUF009 - frozen
-    stages: dict[str, float] = field(default_factory=dict)
-    worker: Worker | None = None
-
-    def fail(self, cell: Cell, stage: str, unit: str, error: BaseException) -> None:
-        method, condition, seed = cell.id
-        self.failures.append(records.Failure(unit=unit, stage=stage, message=str(error), method=method, condition=condition, seed=seed))
-        self.failed.add(cell.id)
-        self.reasons[cell.id] = str(error)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - start
-
-    def done(self, cell: Cell) -> bool:
-        """Whether a cell's adapter needs no training."""
-        return cell.train_key is None or adapter_is_there(self.store, cell)
-
-    def collect(self) -> None:
-        """Bring together what failed in any process; wait for all of them."""
-        for found in self.team.everybody((self.failures, self.failed, self.reasons)):
-            failures, failed, reasons = found
-            self.failures += [failure for failure in failures if failure not in self.failures]
-            self.failed |= failed
-            self.reasons.update(reasons)
-
-    def work(self) -> Worker:
-        """Load the base model on first need: a run whose units are all there never loads it."""
-        if self.worker is None:
-            with self.timed("load"):
-                self.worker = Worker(self.plan, self.store, self.progress, self.team)
-        return self.worker
 
 
 def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh: bool = False, command: str | None = None) -> AuditRecord:
@@ -100,7 +46,7 @@ def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh
         if team.tell(finished is not None):
             progress.say("every unit is already there and nothing changed: nothing to compute")
             return finished or records.read(folder / "audit.json")
-        execution = _Execution(_State(plan, store, progress, team=team), command)
+        execution = _Execution(State(plan, store, progress, team=team), command)
         execution.compute()
         if team.leads:
             record = execution.result()
@@ -148,7 +94,7 @@ def _finished(plan: Plan, store: RunStore) -> AuditRecord | None:
 class _Execution:
     """One pass over a plan."""
 
-    def __init__(self, state: _State, command: str | None) -> None:
+    def __init__(self, state: State, command: str | None) -> None:
         self.state = state
         self.command = command
 
@@ -169,7 +115,7 @@ class _Execution:
             series = self._tsne(scores)
         with self.state.timed("samples"):
             tables = samples.write(self.state.plan, self.state.store, scores)
-        return self._record(evidence, comparisons, series, tables)
+        return assemble(self.state, self.command, evidence, comparisons, series, tables)
 
     def _train(self) -> None:
         state = self.state
@@ -250,149 +196,6 @@ class _Execution:
             )
             for name, columns in found.items()
         ]
-
-    def _record(
-        self,
-        evidence: dict[tuple[str, str, int], dict[str, Findings]],
-        comparisons: list[records.Comparison],
-        tsne: list[records.Series],
-        tables: list[records.SampleTable],
-    ) -> AuditRecord:
-        state, plan = self.state, self.state.plan
-        rows = [row for by_probe in evidence.values() for found in by_probe.values() for row in found.measurements]
-        drawn = [series for by_probe in evidence.values() for found in by_probe.values() for series in found.series]
-        keys = plan.unit_keys
-        done = sum(state.store.has(key) for key in keys)
-        measured = any(row.value is not None for row in rows)
-        cells, losses = self._cells()
-        return AuditRecord(
-            tool={"name": "balora-audit", "version": provenance.versions()["balora-audit"]},
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            status="empty" if not measured else "incomplete" if state.failures or done < len(keys) else "complete",
-            units=Units(planned=len(keys), completed=done),
-            config=plan.config.model_dump(mode="json"),
-            provenance=self._provenance(),
-            models=tuple(self._model(name) for name in plan.methods),
-            cells=tuple(cells),
-            claims=plan.claims,
-            measurements=tuple(rows),
-            comparisons=tuple(comparisons),
-            series=(*drawn, *losses, *tsne),
-            samples=tuple(tables),
-            warnings=tuple(self._warnings()),
-            errors=tuple(state.failures),
-        )
-
-    def _cells(self) -> tuple[list[records.Cell], list[records.Series]]:
-        state = self.state
-        rows: list[records.Cell] = []
-        losses: list[records.Series] = []
-        for cell in state.plan.cells:
-            method, condition, seed = cell.id
-            common: dict[str, Any] = {"method": method, "condition": condition, "seed": seed}
-            if cell.id in state.failed:
-                rows.append(records.Cell(**common, status="failed", reason=state.reasons[cell.id]))
-                continue
-            if cell.train_key is None:
-                rows.append(records.Cell(**common, status="complete", trainable_parameters=0, examples=0, steps=0))
-                continue
-            log = state.store.note(cell.train_key)
-            rows.append(records.Cell(**common, status="complete", **{**log["cell"], "notes": tuple(log["cell"]["notes"])}))
-            losses.append(
-                records.Series(
-                    **common,
-                    probe="training",
-                    name="losses",
-                    columns={name: tuple(values) for name, values in log["curves"].items()},
-                )
-            )
-        return rows, losses
-
-    def _model(self, name: str) -> ModelRow:
-        plan = self.state.plan
-        config, method = plan.config, plan.methods[name]
-        if not method.trains:
-            return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation)
-        penalties = method.penalties(config.penalties_for(plan.head.family)) if method.penalties else None
-        settings: dict[str, Any] = {
-            "training": {**config.training.deciding, "learning_rate": config.training.learning_rate_of(name)},
-            "dropout": config.adapter.dropout,
-            "stored rank": config.adapter.rank * (2 if method.anchored else 1),
-        }
-        if penalties is not None:
-            settings["regularizers"] = {"preset": config.regularizers, **penalties.model_dump(mode="json")}
-        return ModelRow(
-            name=name,
-            title=method.title,
-            method=name,
-            initialisation=method.initialisation,
-            rank=config.adapter.rank,
-            alpha=config.adapter.alpha,
-            target_modules=config.adapter.target_modules or ("all linear layers but the head",),
-            settings=settings,
-        )
-
-    def _provenance(self) -> dict[str, Any]:
-        state, plan = self.state, self.state.plan
-        out = state.store.folder
-        return {
-            "run_key": plan.run_key,
-            "model": {
-                "name": plan.model.name,
-                "origin": plan.model.origin,
-                "fingerprint": plan.model.fingerprint,
-                "files": plan.model.files,
-                "config": plan.model.config,
-            },
-            "data": {
-                "name": plan.dataset.name,
-                "task": plan.dataset.task,
-                "labels": list(plan.dataset.label_names),
-                "prompt": plan.dataset.prompt,
-                "train_rows": len(plan.dataset.train),
-                "test_rows": len(plan.dataset.test),
-                "train_sha256": fingerprint(plan.dataset.train),
-                "test_sha256": fingerprint(plan.dataset.test),
-                "general_texts": len(plan.dataset.general),
-                "source": json.loads(json.dumps(plan.dataset.source, default=str)),
-                "conditions": json.loads(json.dumps(plan.changed, default=list)),
-            },
-            "seeds": list(plan.config.seeds),
-            "versions": provenance.versions(),
-            "hardware": provenance.hardware(plan.device),
-            "dtype": {"used": plan.dtype, "why": plan.dtype_reason, "adapters": "float32"},
-            "determinism": (
-                "explicit generators, fixed batches, content-addressed units; bit-for-bit repeatable on one machine with "
-                "one thread count, not across machines"
-            ),
-            "code_sha256": provenance.code_hash(all_code=True),
-            "git_commit": provenance.git_commit(),
-            "stage_seconds": {name: round(seconds, 2) for name, seconds in state.stages.items()},
-            "commands": {
-                "reproduce": self.command or f"balora-audit compare --config {out / 'config.yaml'} --out {out}",
-                "render": f"balora-audit render {out}",
-            },
-        }
-
-    def _warnings(self) -> list[str]:
-        plan = self.state.plan
-        found = list(plan.warnings)
-        if len(plan.config.seeds) < 3:
-            found.append(
-                f"{len(plan.config.seeds)} seed{'s' if len(plan.config.seeds) > 1 else ''}: every claim is about these "
-                "checkpoints, not about the method"
-            )
-        if plan.config.limit is not None:
-            found.append(f"--limit {plan.config.limit}: the data were cut for a trial run")
-        found.append(
-            "one learning rate, rank and number of steps for all methods, tuned for none of them: another setting may order "
-            "them differently"
-        )
-        units = {key for cell in plan.cells for key in cell.score_keys.values() if self.state.store.has(key)}
-        shortened = sum(int(self.state.store.note(key)["truncated"]) for key in units)
-        if shortened:
-            found.append(f"{shortened} scored prompts were longer than {plan.config.training.max_tokens} tokens and lost their beginning")
-        return found
 
 
 def _by_adapter(cells: list[Cell]) -> list[list[Cell]]:

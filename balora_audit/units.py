@@ -23,9 +23,11 @@ from balora_audit.models.encode import Encoder
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import load
 from balora_audit.models.precision import DTYPES
+from balora_audit.penalties import Penalties
 from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import ScoreRequest, Scores
 from balora_audit.progress import Progress
+from balora_audit.regularizers import effective_k
 from balora_audit.scoring import CausalScorer, ClassifierScorer, LabelScores, NumberScores, ResponseScores, TextScores
 from balora_audit.store import RunStore, hash_files
 from balora_audit.training.checkpoint import Checkpoints
@@ -174,7 +176,7 @@ class Worker:
         finally:
             tuned.detach()
         costs.record(self.plan, f"train:{method.name}", time.perf_counter() - start, len(rows) * config.training.epochs)
-        notes = [*log.notes]
+        notes = [*log.notes, *self._remarks(penalties)]
         if encoder.truncated:
             end = "end" if self.plan.head.kind == "classifier" else "beginning"
             notes.append(f"{encoder.truncated} training texts were longer than the limit and lost their {end}")
@@ -190,6 +192,23 @@ class Worker:
         self._note(cell, written, order_sha256=log.order_sha256, curves=log.curves)
         if self.team.leads:
             checkpoints.clear()
+
+    def _remarks(self, penalties: Penalties | None) -> list[str]:
+        """Return what a reader must know about how head and penalties were set."""
+        head, training = self.plan.head, self.plan.config.training
+        if head.kind == "lm":
+            return []
+        start = "a regularised linear probe on frozen features" if training.teacher_head == "probe" else "small random numbers"
+        found = [f"the head, and its teacher's, started at {start}"]
+        if penalties is not None and head.regression:
+            return [*found, "one output has no distribution, covariance or spectrum: of the regularizers, consistency alone is used"]
+        if penalties is not None and penalties.spectral > 0:
+            used = effective_k(penalties.k, training.batch_size, head.outputs)
+            if used < penalties.k:
+                found.append(
+                    f"the singular-value term uses k = {used}: with k = {penalties.k} it would be the constant 1 on {head.outputs} classes"
+                )
+        return found
 
     def _attach(self, method: Method, seed: int) -> Attached | FullTuning:
         if method.tuning == "full":

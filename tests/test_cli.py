@@ -137,7 +137,8 @@ def test_doctor_names_a_way_out_for_what_is_missing():
 
 
 def test_plan_says_what_is_unknown(tmp_path):
-    done = invoke("plan", "--preset", "smoke", "--models", "base,lora", "--out", str(tmp_path / "run"))
+    arguments = ["plan", "--preset", "smoke", "--models", "base,lora", "--out", str(tmp_path / "run")]
+    done = invoke(*arguments, BALORA_CACHE=str(tmp_path / "cache"))  # where nothing has been measured yet
     assert done.exit_code == 0
     assert "unknown" in done.stdout
     assert "0 there already" in done.stdout

@@ -15,16 +15,19 @@ from balora_audit.metrics.geometry import nc1
 from balora_audit.metrics.robustness import flip_rate, mce, memorisation, relative_drop, severity_area
 from balora_audit.metrics.similarity import anisotropy, linear_cka, principal_angles
 from balora_audit.metrics.spectral import (
+    OF_SINGULAR_VALUES,
     effective_rank,
     largest_singular_value_ratio,
     normalised_spectrum,
     participation_ratio,
     power_law_alpha,
     singular_value_entropy,
+    singular_values,
     stable_rank,
 )
 
 __all__ = [
+    "OF_SINGULAR_VALUES",
     "anisotropy",
     "balanced_accuracy",
     "effective_rank",
@@ -45,6 +48,7 @@ __all__ = [
     "relative_drop",
     "severity_area",
     "singular_value_entropy",
+    "singular_values",
     "stable_rank",
     "tpr_gap",
     "worst_class_recall",

@@ -7,17 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from balora_audit.data.dataset import AuditDataset
-from balora_audit.metrics import (
-    anisotropy,
-    effective_rank,
-    largest_singular_value_ratio,
-    linear_cka,
-    nc1,
-    normalised_spectrum,
-    participation_ratio,
-    singular_value_entropy,
-    stable_rank,
-)
+from balora_audit.metrics import OF_SINGULAR_VALUES, anisotropy, linear_cka, nc1, normalised_spectrum, singular_values
 from balora_audit.probes.evidence import Context, Findings, Jackknife, ScoreRequest, Scores
 from balora_audit.probes.requests import test_set
 from balora_audit.scoring.protocol import TextScores
@@ -25,14 +15,6 @@ from balora_audit.scoring.protocol import TextScores
 __all__ = ["CollapseProbe", "joint_tsne"]
 
 _GROUPS = 40
-_SPECTRUM: dict[str, Callable[[np.ndarray], float]] = {
-    "effective_rank": effective_rank,
-    "singular_value_entropy": singular_value_entropy,
-    "largest_singular_value_ratio": largest_singular_value_ratio,
-    "stable_rank": stable_rank,
-    "participation_ratio": participation_ratio,
-    "anisotropy": anisotropy,
-}
 
 
 class CollapseProbe:
@@ -51,11 +33,12 @@ class CollapseProbe:
         x_NF = features(scores)
         groups = _deal(len(x_NF))
         if not np.ptp(x_NF, axis=0).any():
-            for metric in _SPECTRUM:
+            for metric in (*OF_SINGULAR_VALUES, "anisotropy"):
                 findings.missing(metric, "all features are the same: rank 0")
             return findings
-        for metric, function in _SPECTRUM.items():
-            findings.spectral(metric, _jackknife(function, [x_NF], groups))
+        for metric, found in _of_spectra(x_NF, groups).items():
+            findings.spectral(metric, found)
+        findings.spectral("anisotropy", _jackknife(anisotropy, [x_NF], groups))
         if base is None:
             findings.missing("cka_to_base", "the base model is not part of this audit")
         else:
@@ -114,6 +97,16 @@ def joint_tsne(
 
 def _deal(count: int) -> np.ndarray:
     return np.arange(count) % min(count, _GROUPS)
+
+
+def _of_spectra(x_NF: np.ndarray, groups: np.ndarray) -> dict[str, Jackknife]:
+    """Return every measure of the singular values, from one decomposition per group left out."""
+    spectra = [singular_values(x_NF[groups != group]) for group in range(int(groups.max()) + 1)]
+    whole = singular_values(x_NF)
+    return {
+        metric: Jackknife(items=len(x_NF), estimate=of(whole), left_out=np.array([of(sigma) for sigma in spectra]))
+        for metric, of in OF_SINGULAR_VALUES.items()
+    }
 
 
 def _jackknife(function: Callable[..., float], matrices: Sequence[np.ndarray], groups: np.ndarray) -> Jackknife:
