@@ -223,6 +223,28 @@ def tasks_path() -> None:
         typer.echo(find())
 
 
+@tasks_app.command("validate")
+def tasks_validate(
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="task files to check; by default the package's own")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every task file strictly and build every task; print what is wrong as FILE:LINE, exit 2 if anything is."""
+    with _reported(as_json=as_json, verbose=False):
+        from balora_audit.harness.validation import validate
+        from balora_audit.resources import tasks_path as find
+
+        found = validate(folder if folder is not None else find())
+        if as_json:
+            wrong = [{"file": str(p.path), "line": p.line, "message": p.message} for p in found.problems]
+            _echo_json({"tasks": found.tasks, "groups": list(found.groups), "problems": wrong})
+        else:
+            for problem in found.problems:
+                typer.echo(f"error: {problem}", err=True)
+            typer.echo(f"{len(found.tasks)} tasks and {len(found.groups)} groups are good; {len(found.problems)} problems")
+        if found.problems:
+            raise typer.Exit(AuditError.exit_code)
+
+
 def main() -> None:
     """Run the command line; with ``--json``, a wrong flag is one JSON object too."""
     if "--json" not in sys.argv[1:]:

@@ -21,7 +21,7 @@ from balora_audit.harness.aggregates import items_of, metrics_of
 from balora_audit.harness.records import HarnessResult
 from balora_audit.resources import tasks_path
 
-__all__ = ["Suite", "evaluate", "prepare"]
+__all__ = ["Suite", "evaluate", "prepare", "quiet"]
 
 _DEFAULT_NEW_TOKENS = 256
 
@@ -100,7 +100,7 @@ def prepare(
     if limit is not None and limit < 1:
         raise ConfigurationError(f"limit must be at least 1, got {limit}")
     folders = [str(tasks_path()), *(str(_folder(path)) for path in include)]
-    with _quiet():
+    with quiet():
         manager = TaskManager(include_path=folders, include_defaults=bool(upstream), metadata=dict(metadata or {}))
         if upstream is None and not all(name in manager.task_index for name in names):
             manager = TaskManager(include_path=folders, include_defaults=True, metadata=dict(metadata or {}))
@@ -109,7 +109,7 @@ def prepare(
             raise ConfigurationError(_unknown(name, manager.all_tasks))
     built: dict[str, Any] = {}
     for name in dict.fromkeys(names):
-        with _quiet():
+        with quiet():
             built.update(_load(manager, name)["tasks"])
     for task in built.values():
         default = task.get_config("num_fewshot")
@@ -134,13 +134,13 @@ class Suite:
 
         if chat_template and not getattr(tokenizer, "chat_template", None):
             raise ModelError("chat_template is on, but the model's tokenizer has no chat template; run without it")
-        with _quiet():
+        with quiet():
             wrapped = self._wrapped(model, tokenizer, batch_size)
         self._check(wrapped)
         training = model.training
         model.eval()
         try:
-            with _quiet():
+            with quiet():
                 found = evaluator.evaluate(
                     lm=wrapped,
                     task_dict={"tasks": self.tasks},
@@ -228,7 +228,7 @@ def _told(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the harness's notices and bars off the terminal; what matters is raised, or in the result."""
     loggers = [logging.getLogger(name) for name in ("lm_eval", "lm-eval", "datasets")]
     before = [logger.level for logger in loggers]
