@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -54,7 +55,8 @@ _HELP = {
     "prompt": "prompt template with one {text}; the answer follows it",
     "train_rows": "training rows used at most",
     "test_rows": "test rows used at most",
-    "models": "methods to compare, comma-separated (ls methods)",
+    "models": "methods to compare, comma-separated (ls methods); also balora[-cr] and NAME=PATH for an adapter trained elsewhere",
+    "head": "auto, lm (answer with text) or classifier (a classification head)",
     "baseline": "compare with this model only (default: base and lora)",
     "conditions": "what is done to the training data: clean, noise:0.3, imbalance:20, correlate:0.9, joined by '+'",
     "probes": "noise, imbalance, collapse, drift",
@@ -82,6 +84,7 @@ def _settings(
     regularizers: Annotated[str | None, _option("regularizers", metavar="NAME")] = None,
     margins: Annotated[list[str] | None, _option("margins", metavar="METRIC=δ", name="--margin")] = None,
     ci: Annotated[str | None, _option("ci", metavar="LEVEL")] = None,
+    head: Annotated[str | None, _option("head", metavar="KIND")] = None,
     columns: Annotated[str | None, _option("columns", metavar="ROLE=COLUMN,…")] = None,
     label_names: Annotated[str | None, _option("label_names", metavar="A,B,…")] = None,
     prompt: Annotated[str | None, _option("prompt", metavar="TEMPLATE")] = None,
@@ -139,7 +142,8 @@ def compare(
         settings = _resolve(flags, config)
         from balora_audit.terminal import progress_for
 
-        with progress_for(sys.stderr, quiet=quiet or as_json) as progress:
+        leads = int(os.environ.get("RANK", "0")) == 0  # of the processes that `accelerate launch` started, one speaks
+        with progress_for(sys.stderr, quiet=quiet or as_json or not leads) as progress:
             from balora_audit.plan import make_plan
             from balora_audit.report import render
             from balora_audit.run import execute
@@ -147,6 +151,8 @@ def compare(
             _quieten(verbose)
             plan = make_plan(settings, say=progress.say)
             record = execute(plan, out, progress=progress, fresh=fresh, command=_command())
+            if not leads:
+                return
             report = render(out)
         _print_result(record, out, report, as_json=as_json)
         if record.status != "complete":

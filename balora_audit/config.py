@@ -7,68 +7,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from balora_audit.errors import ConfigurationError, unknown_name
+from balora_audit.penalties import REGULARIZERS, Family, Frozen, Penalties, RegularizerPreset
 
 __all__ = [
     "PRESETS",
-    "REGULARIZERS",
     "AdapterConfig",
     "AuditConfig",
     "NoiseConfig",
-    "Penalties",
     "TrainingConfig",
     "resolve",
 ]
 
 PresetName = Literal["smoke", "quick", "standard", "full"]
-RegularizerPreset = Literal["iclr2026", "paper-v1"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Penalties(_Frozen):
-    """BA-LoRA's three output-space penalties for language modelling (METHODS §2); a weight of 0 switches a term off."""
-
-    consistency: float = Field(ge=0, description="λ₁, weight of the consistency term")
-    diversity: float = Field(ge=0, description="λ₂, weight of the diversity term")
-    spectral: float = Field(ge=0, description="λ₃, weight of the singular-value term")
-    temperature: float = Field(gt=0, description="T of the consistency term")
-    top_k: int | None = Field(default=None, ge=2, description="K candidates of the diversity term, None for all")
-    k: int = Field(ge=1, description="leading singular values of the singular-value term")
-    norm: Literal["nuclear", "fro"] = "nuclear"
-    schedule: Literal["constant", "staged"] = "constant"
-
-
-REGULARIZERS: dict[str, Penalties] = {
-    "iclr2026": Penalties(
-        consistency=0.025,
-        diversity=0.005,
-        spectral=0.005,
-        temperature=2.0,
-        top_k=20,
-        k=10,
-        norm="fro",
-        schedule="staged",
-    ),
-    "paper-v1": Penalties(
-        consistency=1e-4,
-        diversity=3e-4,
-        spectral=1e-4,
-        temperature=1.0,
-        top_k=None,
-        k=3,
-        norm="nuclear",
-        schedule="constant",
-    ),
-}
-"""BA-LoRA's published settings for language modelling (METHODS §2)."""
-
-
-class AdapterConfig(_Frozen):
+class AdapterConfig(Frozen):
     """Settings of every low-rank adapter; the same for all methods of a comparison."""
 
     rank: int = Field(default=8, ge=1, le=4096)
@@ -77,19 +33,37 @@ class AdapterConfig(_Frozen):
     target_modules: tuple[str, ...] = Field(default=(), description="last name parts; empty for all linear layers but the head")
 
 
-class TrainingConfig(_Frozen):
+class TrainingConfig(Frozen):
     """Settings of the trainer; the same for all methods of a comparison."""
 
     epochs: int = Field(default=1, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
+    learning_rates: dict[str, float] = Field(default_factory=dict, description="method → learning rate, where one needs its own")
     warmup_share: float = Field(default=0.05, ge=0, lt=1)
     decay: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=512, ge=8, description="longest prompt + answer; longer prompts lose their beginning")
+    accumulation: int = Field(default=1, ge=1, description="batches per optimiser step")
+    gradient_checkpointing: bool = Field(default=False, description="recompute activations in the backward pass: slower, smaller")
+    patience: int = Field(default=0, ge=0, description="stop after this many epochs without a better validation loss; 0: never")
+    validation_share: float = Field(default=0.1, gt=0, lt=1, description="training rows kept aside when patience is set")
+    teacher_head: Literal["probe", "init"] = Field(default="probe", description="where a classifier's head starts, and its teacher's")
+    checkpoint_steps: int = Field(default=100, ge=0, description="optimiser steps between checkpoints; 0: none")
+    teacher_cache_gb: float = Field(default=2.0, gt=0, description="bound of the teacher's cache, in memory and on disk")
+
+    def learning_rate_of(self, method: str) -> float:
+        """Return the learning rate that a method trains with."""
+        return self.learning_rates.get(method, self.learning_rate)
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide what training gives; where checkpoints and caches lie does not."""
+        return self.model_dump(mode="json", exclude={"checkpoint_steps", "teacher_cache_gb", "learning_rates", "learning_rate"})
 
 
-class NoiseConfig(_Frozen):
+class NoiseConfig(Frozen):
     """Which input noise the noise probe applies."""
 
     kinds: tuple[str, ...] = ("typo", "swap", "ocr", "word_drop")
@@ -152,6 +126,7 @@ _DEFAULT_MARGINS: dict[str, float] = {
     "accuracy_drop": 0.02,
     "response_nll": 0.05,
     "response_nll_rise": 0.05,
+    "unexplained_rise": 0.02,
     "memorisation": 0.05,
     "balanced_accuracy": 0.02,
     "tail_recall": 0.05,
@@ -163,7 +138,7 @@ _DEFAULT_MARGINS: dict[str, float] = {
 }
 
 
-class AuditConfig(_Frozen):
+class AuditConfig(Frozen):
     """One audit, resolved: everything that decides its numbers."""
 
     preset: PresetName = "quick"
@@ -178,6 +153,7 @@ class AuditConfig(_Frozen):
     test_rows: int = Field(default=128, ge=2)
     data_seed: int = Field(default=0, ge=0)
     correlation: float = Field(default=0.8, ge=0.5, le=1.0, description="planted gender–occupation correlation in training")
+    head: Literal["auto", "lm", "classifier"] = Field(default="auto", description="answer with text, or with a classification head")
     models: tuple[str, ...] = ("base", "lora", "balora")
     baseline: str | None = Field(default=None, description="compare with this model only; default: base and lora")
     conditions: tuple[str, ...] = ("clean", "noise:0.3", "imbalance:20")
@@ -215,27 +191,35 @@ class AuditConfig(_Frozen):
 
     @model_validator(mode="after")
     def _coherent(self) -> AuditConfig:
-        if self.baseline is not None and self.baseline not in self.models:
-            raise ValueError(f"baseline {self.baseline!r} is not among the models {', '.join(self.models)}")
+        names = self.model_names
+        if len(set(names)) != len(names):
+            raise ValueError(f"two models are called {next(name for name in names if names.count(name) > 1)!r}")
+        for name in (*([self.baseline] if self.baseline is not None else []), *self.training.learning_rates):
+            if name not in names:
+                raise ValueError(f"{name!r} is not among the models {', '.join(names)}")
         for metric, margin in self.margins.items():
             if metric not in _DEFAULT_MARGINS:
                 raise ValueError(str(unknown_name("metric with a margin", metric, _DEFAULT_MARGINS)))
             if not 0 <= margin < float("inf"):
                 raise ValueError(f"the margin of {metric} must be 0 or more, got {margin}")
-        _ = self.effective_penalties
+        _ = self.penalties_for("nlg"), self.penalties_for("nlu")
         return self
 
     @property
-    def effective_penalties(self) -> Penalties:
-        """The regularizer preset with the configured overrides."""
-        return Penalties.model_validate({**REGULARIZERS[self.regularizers].model_dump(), **self.penalties})
+    def model_names(self) -> tuple[str, ...]:
+        """What the models are called: an imported adapter is given as NAME=PATH."""
+        return tuple(spec.partition("=")[0] for spec in self.models)
+
+    def penalties_for(self, family: Family) -> Penalties:
+        """Return the regularizer preset for a family of tasks, with the configured overrides."""
+        return Penalties.model_validate({**REGULARIZERS[self.regularizers][family].model_dump(), **self.penalties})
 
     @property
     def baselines(self) -> tuple[str, ...]:
         """The models that others are compared with."""
         if self.baseline is not None:
             return (self.baseline,)
-        return tuple(name for name in ("base", "lora") if name in self.models) or self.models[:1]
+        return tuple(name for name in ("base", "lora") if name in self.model_names) or self.model_names[:1]
 
     def margin(self, metric: str) -> float:
         """Return δ for a metric: the configured one, else the default."""

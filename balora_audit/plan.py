@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import torch
 
 from balora_audit import provenance
 from balora_audit.audit import Claim
@@ -14,12 +16,15 @@ from balora_audit.data.conditions import Condition, apply, parse
 from balora_audit.data.dataset import fingerprint
 from balora_audit.data.perturbations import PERTURBATIONS
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.methods import METHODS
+from balora_audit.methods import Method, find_methods
+from balora_audit.methods.adapter import check, target_modules
+from balora_audit.models.load import HeadSpec
 from balora_audit.models.locate import ResolvedModel, locate
 from balora_audit.models.precision import choose_device, choose_dtype
+from balora_audit.models.skeleton import skeleton
 from balora_audit.probes import PROBES
 from balora_audit.probes.evidence import Context, ScoreRequest
-from balora_audit.store import content_key
+from balora_audit.store import content_key, hash_files
 from balora_audit.vocabulary import METRICS
 
 __all__ = ["Cell", "Plan", "make_plan"]
@@ -47,6 +52,8 @@ class Plan:
     config: AuditConfig
     model: ResolvedModel
     dataset: AuditDataset
+    methods: dict[str, Method]
+    head: HeadSpec
     device: str
     dtype: str
     dtype_reason: str
@@ -89,9 +96,7 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     AuditError
         Anything that can be known to be wrong before computing is an error here.
     """
-    for name in config.models:
-        if name not in METHODS:
-            raise unknown_name("method", name, METHODS)
+    methods = find_methods(config.models)
     for name in config.probes:
         if name not in PROBES:
             raise unknown_name("probe", name, PROBES)
@@ -101,14 +106,22 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     conditions = _conditions(config)
     device = choose_device(config.device)
     dataset = load(config)
-    if dataset.task == "generation":
+    if dataset.task != "classification":
         _refuse_label_conditions(conditions)
+    if any(method.tuning == "imported" for method in methods.values()) and not any(c.is_clean for c in conditions):
+        raise ConfigurationError("an adapter trained elsewhere is measured beside condition clean; add it to --conditions")
     model = locate(config.model, revision=config.revision, convert=convert, say=say)
-    dtype, reason = choose_dtype(config.dtype, device, int(model.config.get("hidden_size") or 0))
+    head = choose_head(config.head, dataset, model)
+    if head.kind == "classifier":
+        dataset = replace(dataset, prompt="{text}", general=())  # a head reads the bare text, and predicts no words
+    _check_adapters(config, methods, model, head)
+    dtype, reason = _dtype(config, methods, device, model)
     plan = Plan(
         config=config,
         model=model,
         dataset=dataset,
+        methods=methods,
+        head=head,
         device=str(device),
         dtype=str(dtype).removeprefix("torch."),
         dtype_reason=reason,
@@ -131,9 +144,48 @@ def _conditions(config: AuditConfig) -> list[Condition]:
 def _refuse_label_conditions(conditions: Iterable[Condition]) -> None:
     labelled = [str(condition) for condition in conditions if not condition.is_clean]
     if labelled:
-        raise ConfigurationError(
-            f"condition {labelled[0]!r} changes class labels, and the data are prompts and responses; use --conditions clean"
-        )
+        raise ConfigurationError(f"condition {labelled[0]!r} changes class labels, and the data have none; use --conditions clean")
+
+
+def choose_head(wanted: str, dataset: AuditDataset, model: ResolvedModel) -> HeadSpec:
+    """Return how the model answers: ``auto`` lets a causal language model answer with text and gives others a head.
+
+    Raises
+    ------
+    ConfigurationError
+        Generation without a language model.
+    """
+    named = [str(name) for name in model.config.get("architectures") or ["LMHeadModel"]]
+    causal = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in named)
+    regression = dataset.task == "regression"
+    kind = wanted if wanted != "auto" else "lm" if causal and not regression else "classifier"
+    if kind == "lm" and regression:
+        raise ConfigurationError("numbers are predicted by a head, not by text; leave out --head lm")
+    if dataset.task == "generation" and (kind == "classifier" or not causal):
+        raise ConfigurationError(f"{model.name!r} ({named[0]}) writes no text, and the data are prompts and responses")
+    if kind == "lm":
+        return HeadSpec()
+    return HeadSpec(kind="classifier", outputs=1 if regression else len(dataset.label_names), regression=regression)
+
+
+def _check_adapters(config: AuditConfig, methods: dict[str, Method], model: ResolvedModel, head: HeadSpec) -> None:
+    found = skeleton(model, head, trust_remote_code=config.trust_remote_code)
+    adapters = [method for method in methods.values() if method.tuning == "adapter"]
+    if found is None or not adapters:
+        return
+    modules = target_modules(found[0], config.adapter.target_modules, head=found[1])
+    shapes = {name: (module.out_features, module.in_features) for name, module in modules.items()}
+    for method in adapters:
+        check(method, config.adapter, shapes)
+
+
+def _dtype(config: AuditConfig, methods: dict[str, Method], device: torch.device, model: ResolvedModel) -> tuple[torch.dtype, str]:
+    full = [name for name, method in methods.items() if method.tuning == "full"]
+    if full and config.dtype not in ("auto", "float32"):
+        raise ConfigurationError(f"{full[0]!r} updates all weights, which {config.dtype} is too coarse for; use --dtype float32")
+    if full:
+        return torch.float32, "full fine-tuning needs it"
+    return choose_dtype(config.dtype, device, int(model.config.get("hidden_size") or 0))
 
 
 def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
@@ -149,7 +201,9 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
                 "rows": len(conditioned.train),
                 "rows_sha256": fingerprint(conditioned.train),
             }
-            for name in config.models:
+            for name, method in plan.methods.items():
+                if method.tuning == "imported" and not condition.is_clean:
+                    continue  # what it was trained on is not known
                 context = Context(
                     config=config,
                     dataset=dataset,
@@ -158,16 +212,16 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
                     seed=seed,
                     train=conditioned.train,
                     flipped=flipped,
+                    predicts_words=plan.head.kind == "lm",
                     evidence=f"samples/{name}-{condition}-seed{seed}.jsonl",
                 )
                 plan.cells.append(_cell(plan, context))
-    order = {name: index for index, name in enumerate(config.models)}
+    order = {name: index for index, name in enumerate(plan.methods)}
     plan.cells.sort(key=lambda cell: order[cell.context.method])  # stable: the base first, if it was named first
 
 
 def _cell(plan: Plan, context: Context) -> Cell:
     config = context.config
-    method = METHODS[context.method]
     environment = {
         "code": provenance.code_hash(),
         "versions": provenance.versions(),
@@ -177,23 +231,9 @@ def _cell(plan: Plan, context: Context) -> Cell:
         "limit_tokens": config.training.max_tokens,
         "prompt": plan.dataset.prompt,
         "label_names": plan.dataset.label_names,
+        "head": repr(plan.head),
     }
-    train_key = None
-    if method.trains:
-        penalties = method.penalties(config.effective_penalties) if method.penalties else None
-        train_key = content_key(
-            "train",
-            {
-                **environment,
-                "method": [method.name, method.initialisation, method.anchored],
-                "adapter": config.adapter.model_dump(mode="json"),
-                "training": config.training.model_dump(mode="json"),
-                "penalties": penalties.model_dump(mode="json") if penalties else None,
-                "rows": fingerprint(context.train),
-                "task": plan.dataset.task,
-                "seed": context.seed,
-            },
-        )
+    train_key = _train_key(plan, context, environment)
     requests: dict[str, ScoreRequest] = {}
     for name in config.probes:
         for request in PROBES[name].requests(context):
@@ -206,11 +246,40 @@ def _cell(plan: Plan, context: Context) -> Cell:
     return Cell(context=context, train_key=train_key, requests=requests, score_keys=score_keys)
 
 
+def _train_key(plan: Plan, context: Context, environment: dict[str, Any]) -> str | None:
+    """Return the content address of what is trained for a cell; None for a base that needs no head."""
+    config, method = context.config, plan.methods[context.method]
+    if method.tuning == "imported":
+        assert method.folder is not None
+        return content_key("import", {**environment, "files": hash_files(method.folder)})
+    rows = {"rows": fingerprint(context.train), "task": plan.dataset.task}
+    if method.is_base:
+        return content_key("head", {**environment, **rows}) if plan.head.kind == "classifier" else None
+    penalties = method.penalties(config.penalties_for(plan.head.family)) if method.penalties else None
+    return content_key(
+        "train",
+        {
+            **environment,
+            **rows,
+            "method": [method.tuning, method.initialisation, method.anchored, dict(method.peft)],
+            "adapter": config.adapter.model_dump(mode="json"),
+            "training": config.training.deciding,
+            "learning_rate": config.training.learning_rate_of(method.name),
+            "penalties": penalties.model_dump(mode="json") if penalties else None,
+            "seed": context.seed,
+        },
+    )
+
+
 def _claims(config: AuditConfig, dataset: AuditDataset, conditions: list[Condition]) -> Iterable[Claim]:
     """Yield the default claims: each fine-tuned model against each baseline, a few headline metrics per probe."""
+    methods = find_methods(config.models)
     for baseline, candidate in pairs(config):
+        elsewhere = "imported" in (methods[baseline].tuning, methods[candidate].tuning)
         for probe, metric, condition in _headlines(config, dataset, conditions):
-            if metric == "kl_per_token" and not METHODS[baseline].trains:
+            if elsewhere and not condition.is_clean:
+                continue
+            if metric == "kl_per_token" and methods[baseline].is_base:
                 continue  # the base has no distance from itself; every model loses, by definition
             yield Claim(
                 id=f"{candidate}-vs-{baseline}:{probe}/{metric}@{condition}",
@@ -227,9 +296,10 @@ def _claims(config: AuditConfig, dataset: AuditDataset, conditions: list[Conditi
 def pairs(config: AuditConfig) -> list[tuple[str, str]]:
     """Return (baseline, candidate) pairs, each unordered pair once; the untrained base is never a candidate."""
     found: list[tuple[str, str]] = []
+    methods = find_methods(config.models)
     for baseline in config.baselines:
-        for candidate in config.models:
-            if candidate != baseline and METHODS[candidate].trains and (candidate, baseline) not in found:
+        for candidate in config.model_names:
+            if candidate != baseline and not methods[candidate].is_base and (candidate, baseline) not in found:
                 found.append((baseline, candidate))
     return found
 
@@ -244,12 +314,13 @@ def _headlines(config: AuditConfig, dataset: AuditDataset, conditions: list[Cond
         clean = condition.is_clean
         wanted = (
             ("noise", "accuracy_drop", clean and labelled),
-            ("noise", "response_nll_rise", clean and not labelled),
+            ("noise", "response_nll_rise", clean and dataset.task == "generation"),
+            ("noise", "unexplained_rise", clean and dataset.task == "regression"),
             ("noise", "memorisation", condition.noise is not None),
             ("imbalance", tail, condition.imbalance is not None),
             ("imbalance", "tpr_gap_rms", (clean or condition.correlate is not None) and labelled and grouped),
             ("imbalance", "counterfactual_flip_rate", (clean or condition.correlate is not None) and labelled and twinned),
             ("collapse", "effective_rank", clean),
-            ("drift", "kl_per_token", clean),
+            ("drift", "kl_per_token", clean and bool(dataset.general)),
         )
         yield from ((probe, metric, condition) for probe, metric, holds in wanted if holds and probe in config.probes)

@@ -18,7 +18,7 @@ _VERSIONED = (
     "balora-audit", "torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "numpy", "scipy",
     "scikit-learn", "datasets",
 )  # fmt: skip
-_SCORED_BY = ("config.py", "regularizers.py", "data", "models", "methods", "training", "scoring")
+_SCORED_BY = ("config.py", "penalties.py", "regularizers.py", "data", "models", "methods", "training", "scoring")
 
 
 @cache

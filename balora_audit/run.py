@@ -6,7 +6,7 @@ import datetime
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from balora_audit.audit import AuditRecord, ModelRow, Units, write_atomic
 from balora_audit.conclusions import compare_all
 from balora_audit.data.dataset import fingerprint
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
-from balora_audit.methods import METHODS
 from balora_audit.plan import Cell, Plan, pairs
 from balora_audit.probes import PROBES
 from balora_audit.probes.collapse import features, joint_tsne
 from balora_audit.probes.evidence import Findings, Scores
 from balora_audit.progress import Progress, Silent
 from balora_audit.store import RunStore
+from balora_audit.training.team import Team, assemble_team
 from balora_audit.units import Worker, adapter_is_there, read_scores
 
 __all__ = ["execute"]
@@ -41,6 +41,7 @@ class _State:
     failures: list[records.Failure] = field(default_factory=list)
     failed: set[tuple[str, str, int]] = field(default_factory=set)
     reasons: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    team: Team = Team()  # noqa: RUF009 - frozen
     stages: dict[str, float] = field(default_factory=dict)
     worker: Worker | None = None
 
@@ -62,11 +63,19 @@ class _State:
         """Whether a cell's adapter needs no training."""
         return cell.train_key is None or adapter_is_there(self.store, cell)
 
+    def collect(self) -> None:
+        """Bring together what failed in any process; wait for all of them."""
+        for found in self.team.everybody((self.failures, self.failed, self.reasons)):
+            failures, failed, reasons = found
+            self.failures += [failure for failure in failures if failure not in self.failures]
+            self.failed |= failed
+            self.reasons.update(reasons)
+
     def work(self) -> Worker:
         """Load the base model on first need: a run whose units are all there never loads it."""
         if self.worker is None:
             with self.timed("load"):
-                self.worker = Worker(self.plan, self.store, self.progress)
+                self.worker = Worker(self.plan, self.store, self.progress, self.team)
         return self.worker
 
 
@@ -83,24 +92,38 @@ def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh
     NothingMeasured
         Not one measurement could be made; ``audit.json`` then records why.
     """
+    team = assemble_team()
     store = RunStore(folder)
-    with store.locked():
-        if fresh:
-            for key in plan.unit_keys:
-                store.forget(key)
-        else:
-            finished = _finished(plan, store)
-            if finished is not None:
-                (progress or Silent()).say("every unit is already there and nothing changed: nothing to compute")
-                return finished
-        store.require_space(_needed_bytes(plan, store))
-        write_atomic(folder / "config.yaml", yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False))
-        record = _Execution(_State(plan, store, progress or Silent()), command).result()
-        write_atomic(folder / "audit.json", record.to_json())
+    progress = (progress or Silent()) if team.leads else Silent()
+    with store.locked() if team.leads else nullcontext():
+        finished = _begin(plan, store, fresh=fresh) if team.leads else None
+        if team.tell(finished is not None):
+            progress.say("every unit is already there and nothing changed: nothing to compute")
+            return finished or records.read(folder / "audit.json")
+        execution = _Execution(_State(plan, store, progress, team=team), command)
+        execution.compute()
+        if team.leads:
+            record = execution.result()
+            write_atomic(folder / "audit.json", record.to_json())
+        team.tell(None)  # the others wait until the result is written
+    if not team.leads:
+        return records.read(folder / "audit.json")
     if record.status == "empty":
         first = record.errors[0].message if record.errors else "no probe applied to the data and conditions"
         raise NothingMeasured(f"nothing was measured: {first}")
     return record
+
+
+def _begin(plan: Plan, store: RunStore, *, fresh: bool) -> AuditRecord | None:
+    """Return the audit where it is finished already; otherwise make sure that there is room, and write the configuration."""
+    if fresh:
+        for key in plan.unit_keys:
+            store.forget(key)
+    elif (finished := _finished(plan, store)) is not None:
+        return finished
+    store.require_space(_needed_bytes(plan, store))
+    write_atomic(store.folder / "config.yaml", yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False))
+    return None
 
 
 def _needed_bytes(plan: Plan, store: RunStore) -> int:
@@ -129,14 +152,18 @@ class _Execution:
         self.state = state
         self.command = command
 
-    def result(self) -> AuditRecord:
+    def compute(self) -> None:
+        """Train and score what is missing; where several processes work together, all of them take part."""
         self._train()
         self._score()
+
+    def result(self) -> AuditRecord:
+        """Measure and compare what was scored."""
         with self.state.timed("measure"):
             scores, evidence = self._measure()
         with self.state.timed("compare"):
             plan = self.state.plan
-            untrained = frozenset(name for name in plan.config.models if not METHODS[name].trains)
+            untrained = frozenset(name for name, method in plan.methods.items() if method.is_base)
             comparisons = compare_all(plan.config, plan.claims, pairs(plan.config), evidence, untrained=untrained)
         with self.state.timed("t-SNE"):
             series = self._tsne(scores)
@@ -146,20 +173,24 @@ class _Execution:
 
     def _train(self) -> None:
         state = self.state
-        todo = [cell for cell in state.plan.cells if not state.done(cell)]
-        for number, cell in enumerate(todo, start=1):
+        todo = {str(cell.train_key): cell for cell in reversed(state.plan.cells) if not state.done(cell)}
+        todo = {key: todo[key] for key in state.team.tell(list(todo))}
+        for number, cell in enumerate(reversed(todo.values()), start=1):
             title = f"training {_said(cell)} ({number} of {len(todo)})"
             try:
                 worker = state.work()
                 with state.timed("train"):
                     worker.train(cell, title)
             except UnitError as error:
-                state.fail(cell, "train", str(cell.train_key), error)
+                for same in state.plan.cells:
+                    if same.train_key == cell.train_key:
+                        state.fail(same, "train", str(cell.train_key), error)
                 state.progress.say(f"{_said(cell)} failed: {error}")
+            state.team.tell(None)  # nobody reads an adapter that is still being written
 
     def _score(self) -> None:
         state = self.state
-        for cells in _by_adapter(state.plan.cells):
+        for cells in state.team.errands(_by_adapter(state.plan.cells)):
             if cells[0].id in state.failed:
                 continue
             missing: dict[str, tuple[Cell, str]] = {}
@@ -177,6 +208,7 @@ class _Execution:
                 for cell in cells:
                     state.fail(cell, "score", next(iter(missing)), error)
                 state.progress.say(f"{_said(cells[0])} failed: {error}")
+        state.collect()
 
     def _measure(self) -> tuple[dict[tuple[str, str, int], dict[str, Scores]], dict[tuple[str, str, int], dict[str, Findings]]]:
         state, plan = self.state, self.state.plan
@@ -185,7 +217,7 @@ class _Execution:
             for cell in plan.cells
             if cell.id not in state.failed
         }
-        bases = [name for name in plan.config.models if not METHODS[name].trains]
+        bases = [name for name, method in plan.methods.items() if method.is_base]
         evidence: dict[tuple[str, str, int], dict[str, Findings]] = {}
         state.progress.stage("measuring", len(scores), "models")
         for cell in plan.cells:
@@ -202,7 +234,7 @@ class _Execution:
         if "collapse" not in plan.config.probes:
             return []
         seed, condition = plan.config.seeds[0], plan.config.conditions[0]
-        chosen = [(m, features(scores[m, condition, seed])) for m in plan.config.models if (m, condition, seed) in scores]
+        chosen = [(m, features(scores[m, condition, seed])) for m in plan.methods if (m, condition, seed) in scores]
         if not chosen:
             return []
         self.state.progress.stage("t-SNE", 1, "fit")
@@ -240,7 +272,7 @@ class _Execution:
             units=Units(planned=len(keys), completed=done),
             config=plan.config.model_dump(mode="json"),
             provenance=self._provenance(),
-            models=tuple(self._model(name) for name in plan.config.models),
+            models=tuple(self._model(name) for name in plan.methods),
             cells=tuple(cells),
             claims=plan.claims,
             measurements=tuple(rows),
@@ -277,12 +309,13 @@ class _Execution:
         return rows, losses
 
     def _model(self, name: str) -> ModelRow:
-        config, method = self.state.plan.config, METHODS[name]
+        plan = self.state.plan
+        config, method = plan.config, plan.methods[name]
         if not method.trains:
             return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation)
-        penalties = method.penalties(config.effective_penalties) if method.penalties else None
+        penalties = method.penalties(config.penalties_for(plan.head.family)) if method.penalties else None
         settings: dict[str, Any] = {
-            "training": config.training.model_dump(mode="json"),
+            "training": {**config.training.deciding, "learning_rate": config.training.learning_rate_of(name)},
             "dropout": config.adapter.dropout,
             "stored rank": config.adapter.rank * (2 if method.anchored else 1),
         }
@@ -371,5 +404,5 @@ def _by_adapter(cells: list[Cell]) -> list[list[Cell]]:
 
 def _said(cell: Cell) -> str:
     if cell.train_key is None:
-        return METHODS[cell.context.method].title
-    return f"{METHODS[cell.context.method].title}, {cell.context.condition}, seed {cell.context.seed}"
+        return cell.context.method
+    return f"{cell.context.method}, {cell.context.condition}, seed {cell.context.seed}"

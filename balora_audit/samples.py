@@ -11,7 +11,7 @@ import numpy as np
 from balora_audit.audit import SampleRow, SampleTable, write_atomic
 from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import Scores
-from balora_audit.scoring.protocol import LabelScores, ResponseScores
+from balora_audit.scoring.protocol import LabelScores, NumberScores, ResponseScores, TextScores
 from balora_audit.store import RunStore
 
 __all__ = ["write"]
@@ -57,7 +57,10 @@ def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str
                 row["response"] = request.responses[index]
                 row["nll"] = float(result.nll[index])
                 row["tokens"] = int(result.tokens[index])
-            elif not isinstance(result, LabelScores):
+            elif isinstance(result, NumberScores):
+                row["predicted"] = float(result.value[index])
+                row["gold"] = example.target if example is not None else None
+            elif isinstance(result, TextScores):
                 row["kl"] = float(result.kl[index])
                 row["nll"] = float(result.nll[index])
                 row["tokens"] = int(result.tokens[index])

@@ -95,8 +95,13 @@ class RunStore:
             write_atomic(temporary / "unit.json", json.dumps(record, ensure_ascii=False, allow_nan=False))
 
     def forget(self, key: str) -> None:
-        """Remove a unit, if it is there."""
+        """Remove a unit and what there is of it so far."""
         shutil.rmtree(self._units / key, ignore_errors=True)
+        shutil.rmtree(self.partial(key), ignore_errors=True)
+
+    def partial(self, key: str) -> Path:
+        """Return the folder where a unit that is under way keeps its checkpoint."""
+        return self._units / f"{key}.partial"
 
     @contextmanager
     def staged(self, target: Path) -> Iterator[Path]:

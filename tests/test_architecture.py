@@ -16,7 +16,7 @@ NAME = "balora_audit"
 
 # From the bottom up; a module or package may import from its own layer and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("audit", "config", "errors", "progress", "resources", "vocabulary"),
+    ("audit", "config", "errors", "penalties", "progress", "resources", "vocabulary"),
     ("data", "metrics", "regularizers", "stats"),
     ("methods", "models"),
     ("scoring", "training"),

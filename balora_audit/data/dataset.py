@@ -10,14 +10,15 @@ from typing import Literal
 
 __all__ = ["AuditDataset", "Example", "Task", "fingerprint"]
 
-Task = Literal["classification", "generation"]
+Task = Literal["classification", "generation", "regression"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One item.
 
-    Classification fills ``label`` (an index into ``AuditDataset.label_names``); generation fills ``response``.
+    Classification fills ``label`` (an index into ``AuditDataset.label_names``); generation fills ``response``;
+    regression fills ``target``, a number.
     ``group`` is the group for fairness metrics (``"female"``, ``"male"``, …, None when unknown).
     ``counterfactual`` is the same text about the other group, when one exists. ``pair_id`` ties such twins together.
     """
@@ -26,6 +27,7 @@ class Example:
     text: str
     label: int | None = None
     response: str | None = None
+    target: float | None = None
     group: str | None = None
     pair_id: str | None = None
     counterfactual: str | None = None
@@ -39,9 +41,10 @@ class AuditDataset:
     ----------
     name : str
         Shown in the report.
-    task : {"classification", "generation"}
+    task : {"classification", "generation", "regression"}
     label_names : tuple of str
-        Class names by label index; also the verbalizers (a causal LM answers with their likelihood). Empty for generation.
+        Class names by label index; also the verbalizers (a causal LM answers with their likelihood). Empty for other
+        tasks.
     train, test : tuple of Example
         Ids are unique across both.
     general : tuple of str

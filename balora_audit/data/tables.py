@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from balora_audit.data.dataset import AuditDataset, Example
+from balora_audit.data.dataset import AuditDataset, Example, Task
 from balora_audit.data.identity import counterfactual
 from balora_audit.errors import DataError
 
 __all__ = ["DEFAULT_PROMPT", "ROLES", "Table", "build"]
 
-ROLES = ("text", "label", "group", "pair_id", "id", "prompt", "response")
+ROLES = ("text", "label", "target", "group", "pair_id", "id", "prompt", "response")
 DEFAULT_PROMPT = "{text}\nAnswer:"
 _TEST_SHARE = 0.25
 
@@ -58,7 +59,7 @@ def build(
         raise DataError(f"the prompt template needs exactly one {{text}}, got {template!r}")
     raw_train = _rows(train, columns, "train")
     raw_test = _rows(test, columns, "test") if test is not None else []
-    task = "generation" if _is_generation(train, columns) else "classification"
+    task = _task(train, columns)
     values: list[str] = []
     if task == "classification":
         values = _classes(raw_train, raw_test, train.where, test.where if test is not None else train.where)
@@ -79,7 +80,7 @@ def build(
     _unique_ids([*train_chosen, *test_chosen], train.where)
     return AuditDataset(
         name=name,
-        task="classification" if task == "classification" else "generation",
+        task=task,
         label_names=tuple(names),
         train=tuple(_example(row, index) for row in train_chosen),
         test=tuple(_with_twin(_example(row, index)) for row in test_chosen),
@@ -96,6 +97,16 @@ def build(
     )
 
 
+def _task(table: Table, columns: Mapping[str, str]) -> Task:
+    if _is_generation(table, columns):
+        return "generation"
+    return "regression" if _is_regression(table, columns) else "classification"
+
+
+def _is_regression(table: Table, columns: Mapping[str, str]) -> bool:
+    return "label" not in columns and ("target" in columns or (table.header and {"target"} <= set(table.frame.columns) - {"label"}))
+
+
 def _is_generation(table: Table, columns: Mapping[str, str]) -> bool:
     has = {role for role in ROLES if role in columns or (table.header and role in table.frame.columns)}
     return "label" not in columns and {"prompt", "response"} <= has and not ("label" in has and "text" in has)
@@ -109,19 +120,29 @@ def _rows(table: Table, columns: Mapping[str, str], split: str) -> list[dict[str
         near = difflib.get_close_matches(unknown[0], ROLES, n=1)
         hint = f" — did you mean {near[0]!r}?" if near else ""
         raise DataError(f"unknown role {unknown[0]!r} in --columns{hint} Roles: {', '.join(ROLES)}")
-    generation = _is_generation(table, columns)
-    found = _by_role(table, columns, ("prompt", "response") if generation else ("text", "label"))
-    if generation:
+    task = _task(table, columns)
+    needed = {"generation": ("prompt", "response"), "regression": ("text", "target"), "classification": ("text", "label")}[task]
+    found = _by_role(table, columns, needed)
+    if task == "generation":
         found["text"] = found["prompt"]
     rows = []
     for number in range(len(table.frame)):
         row = {role: column[number] for role, column in found.items()}
-        for role in ("text", "response" if generation else "label"):
+        for role in ("text", needed[1]):
             if not row[role].strip():
                 raise DataError(f"{table.where}, row {number + table.first_row}: the {role} is empty; fill it or remove the row")
+        if task == "regression" and not _is_number(row["target"]):
+            raise DataError(f"{table.where}, row {number + table.first_row}: the target {row['target']!r} is not a finite number")
         row.setdefault("id", f"{split}-{number + table.first_row:06d}")
         rows.append(row)
     return rows
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _by_role(table: Table, columns: Mapping[str, str], needed: tuple[str, ...]) -> dict[str, list[str]]:
@@ -250,6 +271,7 @@ def _example(row: Mapping[str, str], index: Mapping[str, int]) -> Example:
         text=row["text"],
         label=index[row["label"]] if "label" in row and index else None,
         response=row.get("response"),
+        target=float(row["target"]) if "target" in row and not index else None,
         group=row.get("group") or None,
         pair_id=row.get("pair_id") or None,
     )

@@ -1,4 +1,4 @@
-"""Attaching, saving, loading and removing adapters on the one shared base (PEFT)."""
+"""Attaching, training, saving, loading and removing adapters on the one shared base (PEFT)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from torch import nn
 
 from balora_audit.config import AdapterConfig
 from balora_audit.errors import ConfigurationError, ModelError, UnitError
-from balora_audit.methods.method import Factors, Method, Prepared
+from balora_audit.methods.fast import adapted_forward
+from balora_audit.methods.method import Factors, Method
+from balora_audit.models.load import LoadedModel
 
-__all__ = ["attach", "change_norm", "keep_anchor", "loaded", "target_modules", "trainable_parameters", "without"]
+__all__ = ["Attached", "attach", "check", "loaded", "target_modules"]
 
 _ADAPTER = "default"
 
 
-def target_modules(model: nn.Module, wanted: tuple[str, ...]) -> dict[str, nn.Linear]:
+def target_modules(model: nn.Module, wanted: tuple[str, ...], *, head: nn.Module | None = None) -> dict[str, nn.Linear]:
     """Return the linear layers to adapt by full name: all but the head, or those whose last name part is wanted.
 
     Raises
@@ -28,7 +30,6 @@ def target_modules(model: nn.Module, wanted: tuple[str, ...]) -> dict[str, nn.Li
     ConfigurationError
         No layer matches; the message lists the names there are.
     """
-    head = model.get_output_embeddings()  # type: ignore[operator]
     linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head}
     chosen = {name: module for name, module in linear.items() if not wanted or name.rsplit(".", 1)[-1] in wanted}
     if not chosen:
@@ -38,96 +39,136 @@ def target_modules(model: nn.Module, wanted: tuple[str, ...]) -> dict[str, nn.Li
     return chosen
 
 
+class Attached:
+    """A fresh adapter on the base, ready to be trained.
+
+    ``parameters`` are what an optimiser may change. An anchored adapter trains r of its 2r stored ranks: these are
+    parameters of their own until :meth:`settle` writes them back into PEFT's weights.
+    """
+
+    def __init__(self, base: LoadedModel, peft_model: Any, rank: int, *, anchored: bool, fast: bool) -> None:
+        self.base = base
+        self.model = peft_model
+        self._original_head = base.head
+        self._live: list[tuple[Any, nn.Parameter, nn.Parameter]] = []
+        self.parameters: dict[str, nn.Parameter] = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
+        if fast:
+            for name, layer in peft_model.named_modules():
+                if _ADAPTER in getattr(layer, "lora_A", {}):
+                    self._speed_up(name, layer, rank if anchored else None)
+        self._before = {name: p.detach().clone() for name, p in self.parameters.items()}
+
+    def _speed_up(self, name: str, layer: Any, rank: int | None) -> None:
+        a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
+        frozen = None
+        if rank is not None:
+            for weight in (a, b):
+                weight.requires_grad_(False)
+            frozen = (a.detach()[rank:], b.detach()[:, rank:])
+            live_a, live_b = nn.Parameter(a.detach()[:rank].clone()), nn.Parameter(b.detach()[:, :rank].clone())
+            self._live.append((layer, live_a, live_b))
+            a, b = live_a, live_b
+            self.parameters[f"{name}.lora_A.{_ADAPTER}.weight"], self.parameters[f"{name}.lora_B.{_ADAPTER}.weight"] = a, b
+        layer.forward = adapted_forward(layer, a, b, frozen, layer.scaling[_ADAPTER])
+
+    @property
+    def count(self) -> int:
+        """How many numbers training can change."""
+        return sum(parameter.numel() for parameter in self.parameters.values())
+
+    def change_norm(self) -> float:
+        """Return the Frobenius norm of all changes since the adapter was attached (0 means that nothing was learned)."""
+        squares = [float((p.detach().float() - self._before[n].float()).square().sum()) for n, p in self.parameters.items()]
+        return math.sqrt(math.fsum(squares))
+
+    def off(self) -> AbstractContextManager[object]:
+        """Switch the adapter off for the time of a block: what remains is the base."""
+        context: AbstractContextManager[object] = self.model.disable_adapter()
+        return context
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Write trained parameters into PEFT's weights and give the layers their own forward back."""
+        for layer, live_a, live_b in self._live:
+            rank = len(live_a)
+            layer.lora_A[_ADAPTER].weight[:rank] = live_a
+            layer.lora_B[_ADAPTER].weight[:, :rank] = live_b
+        for layer in self.model.modules():
+            if "lora_A" in layer.__dict__.get("_modules", {}):
+                layer.__dict__.pop("forward", None)
+
+    def save(self, folder: Path) -> None:
+        """Write an ordinary PEFT adapter folder; call :meth:`settle` first."""
+        self.model.save_pretrained(folder)
+        # PEFT's template of a model card has blanks that nobody filled; an adapter here is described by audit.json.
+        (folder / "README.md").unlink(missing_ok=True)
+
+    def detach(self) -> None:
+        """Take the adapter off the base again."""
+        _unload(self.base, self.model, self._original_head)
+
+
 def attach(
-    model: nn.Module,
+    base: LoadedModel,
     method: Method,
     settings: AdapterConfig,
     seed: int,
     *,
     factors: Callable[[], Factors] | None = None,
-) -> tuple[Any, Prepared]:
-    """Put a fresh adapter of a method on the base and return (PEFT model, what was attached).
+) -> Attached:
+    """Put a fresh adapter of a method on the base.
 
-    `factors` supplies initial factors computed before (they depend on the base and the settings only for PiSSA).
+    `factors` supplies initial factors computed before (those of an unseeded method depend on base and settings only).
+
+    Raises
+    ------
+    ConfigurationError
+        A rank that a matrix does not allow, no module that matches, dropout with an anchored method.
     """
     from peft import LoraConfig, get_peft_model
 
     if method.initialise is None:
-        raise ValueError(f"method {method.name!r} trains nothing, there is no adapter to attach")
-    modules = target_modules(model, settings.target_modules)
+        raise ValueError(f"method {method.name!r} has no adapter to attach")
+    modules = target_modules(base.model, settings.target_modules, head=base.head)
+    check(method, settings, {name: (module.out_features, module.in_features) for name, module in modules.items()})
     initial = factors() if factors is not None else method.initialise(modules, settings, seed)
     stored = settings.rank * (2 if method.anchored else 1)
-    scaling = settings.alpha / settings.rank
     peft_model = get_peft_model(
-        model,
+        base.model,
         LoraConfig(
             r=stored,
-            lora_alpha=scaling * stored,  # type: ignore[arg-type]  # PEFT divides by r, a float is fine
+            lora_alpha=settings.alpha * stored / settings.rank,  # type: ignore[arg-type]  # PEFT divides by r, a float is fine
             lora_dropout=settings.dropout,
             target_modules=sorted(modules),
-            init_lora_weights=False,
+            modules_to_save=None if base.head_name is None else [base.head_name],
             bias="none",
-            task_type="CAUSAL_LM",
+            task_type="CAUSAL_LM" if base.head_name is None else "SEQ_CLS",
+            **method.peft,
         ),
     )
     with torch.no_grad():
         for name, (a_RI, b_OR) in initial.items():
-            layer: Any = model.get_submodule(name)
-            a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
-            a.copy_(torch.cat([a_RI, a_RI]) if method.anchored else a_RI)
-            b.copy_(torch.cat([b_OR, -b_OR], dim=1) if method.anchored else b_OR)
-            if method.anchored:
-                a.register_hook(_freeze_rows(settings.rank))
-                b.register_hook(_freeze_columns(settings.rank))
-    return peft_model, Prepared(
-        rank=settings.rank,
-        stored_rank=stored,
-        scaling=scaling,
-        modules=tuple(sorted({n.rsplit(".", 1)[-1] for n in modules})),
-    )
+            layer: Any = base.model.get_submodule(name)
+            layer.lora_A[_ADAPTER].weight.copy_(torch.cat([a_RI, a_RI]) if method.anchored else a_RI)
+            layer.lora_B[_ADAPTER].weight.copy_(torch.cat([b_OR, -b_OR], dim=1) if method.anchored else b_OR)
+    plain = settings.dropout == 0 and not method.peft.get("use_dora")
+    return Attached(base, peft_model, settings.rank, anchored=method.anchored, fast=plain)
 
 
-def _freeze_rows(rank: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    def hook(gradient: torch.Tensor) -> torch.Tensor:
-        gradient = gradient.clone()
-        gradient[rank:] = 0
-        return gradient
-
-    return hook
-
-
-def _freeze_columns(rank: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    def hook(gradient: torch.Tensor) -> torch.Tensor:
-        gradient = gradient.clone()
-        gradient[:, rank:] = 0
-        return gradient
-
-    return hook
-
-
-def trainable_parameters(peft_model: Any, prepared: Prepared) -> int:
-    """Return how many numbers training can change; the frozen half of an anchored adapter does not count."""
-    stored: int = sum(parameter.numel() for parameter in peft_model.parameters() if parameter.requires_grad)
-    return stored * prepared.rank // prepared.stored_rank
-
-
-def keep_anchor(peft_model: Any) -> dict[str, torch.Tensor]:
-    """Return a copy of all adapter weights, to tell afterwards whether training changed them."""
-    return {name: p.detach().clone() for name, p in peft_model.named_parameters() if p.requires_grad}
-
-
-def change_norm(peft_model: Any, before: dict[str, torch.Tensor]) -> float:
-    """Return the Frobenius norm of all changes to the adapter since `before` (0 means that nothing was learned)."""
-    total = 0.0
-    for name, parameter in peft_model.named_parameters():
-        if parameter.requires_grad:
-            total += float((parameter.detach().float() - before[name].float()).square().sum())
-    return math.sqrt(total)
+def check(method: Method, settings: AdapterConfig, shapes: dict[str, tuple[int, int]]) -> None:
+    """Raise `ConfigurationError` where the settings cannot hold for modules of these (out, in) shapes."""
+    if method.anchored and settings.dropout > 0:
+        raise ConfigurationError(
+            f"adapter.dropout {settings.dropout:g} does not go with {method.name}: its initial pair would no longer cancel; use 0"
+        )
+    for name, shape in shapes.items():
+        if settings.rank > min(shape):
+            raise ConfigurationError(f"rank {settings.rank} is larger than module {name} of shape {shape} allows; use at most {min(shape)}")
 
 
 @contextmanager
-def loaded(model: nn.Module, folder: Path | None) -> Iterator[Any]:
-    """Put a saved adapter on the base for the time of the block and give the PEFT model; None leaves the base as it is.
+def loaded(base: LoadedModel, folder: Path | None) -> Iterator[Callable[[], AbstractContextManager[object]]]:
+    """Put a saved adapter on the base for the time of the block and give what switches it off; None leaves the base as it is.
 
     Raises
     ------
@@ -137,25 +178,28 @@ def loaded(model: nn.Module, folder: Path | None) -> Iterator[Any]:
         The adapter is zero: it would be the base under another name.
     """
     if folder is None:
-        yield None
+        yield nullcontext
         return
     from peft import PeftModel
 
+    head = base.head
     try:
-        peft_model: Any = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+        peft_model: Any = PeftModel.from_pretrained(base.model, str(folder), is_trainable=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{folder} is not a PEFT adapter of this model: {error}") from error
     try:
         _refuse_zero(peft_model, folder)
         peft_model.eval()
-        yield peft_model
+        yield peft_model.disable_adapter
     finally:
-        peft_model.unload()
+        _unload(base, peft_model, head)
 
 
-def without(peft_model: Any) -> Callable[[], AbstractContextManager[object]]:
-    """Return what switches an adapter off for the time of a block; for the bare base (None), nothing is to be done."""
-    return nullcontext if peft_model is None else peft_model.disable_adapter
+def _unload(base: LoadedModel, peft_model: Any, head: nn.Module) -> None:
+    peft_model.unload()
+    if base.head_name is not None:  # PEFT leaves the trained copy of the head in the original's place
+        parent, _, last = base.head_name.rpartition(".")
+        setattr(base.model.get_submodule(parent), last, head)
 
 
 def _refuse_zero(peft_model: Any, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The pre-trained model, untouched: scored zero-shot by label likelihood."""
+"""The pre-trained model, untouched: scored by label likelihood, or by a linear probe on its frozen features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["BASE"]
 BASE = Method(
     name="base",
     title="Base",
-    summary="the pre-trained model, untouched",
+    summary="the pre-trained model, untouched; with a classification head: a linear probe on its frozen features",
     initialisation="none",
-    initialise=None,
+    tuning="none",
 )

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from balora_audit.config import AdapterConfig
-from balora_audit.errors import ConfigurationError
 from balora_audit.methods.method import Factors, Method
+from balora_audit.models.spread import whole
 
 __all__ = ["PISSA", "principal_factors"]
 
@@ -27,14 +27,12 @@ def principal_factors(modules: dict[str, nn.Linear], settings: AdapterConfig, se
     """
     del seed
     scaling = settings.alpha / settings.rank
-    return {name: _principal(name, module, settings.rank, scaling) for name, module in modules.items()}
+    return {name: _principal(module, settings.rank, scaling) for name, module in modules.items()}
 
 
-def _principal(name: str, module: nn.Linear, rank: int, scaling: float) -> tuple[torch.Tensor, torch.Tensor]:
-    w_OI = module.weight.detach().to("cpu", torch.float64).numpy()
+def _principal(module: nn.Linear, rank: int, scaling: float) -> tuple[torch.Tensor, torch.Tensor]:
+    w_OI = whole(module.weight.detach()).to("cpu", torch.float64).numpy()
     small = min(w_OI.shape)
-    if rank > small:
-        raise ConfigurationError(f"rank {rank} is larger than module {name} of shape {w_OI.shape} allows; use at most {small}")
     wide = w_OI.shape[0] < w_OI.shape[1]
     gram = w_OI @ w_OI.T if wide else w_OI.T @ w_OI
     eigenvalues, vectors = scipy.linalg.eigh(gram, subset_by_index=[small - rank, small - 1])
@@ -55,5 +53,6 @@ PISSA = Method(
     summary="A and B start at the principal singular triplets of W (arXiv 2404.02948)",
     initialisation="principal singular triplets of W",
     initialise=principal_factors,
+    seeded=False,
     anchored=True,
 )

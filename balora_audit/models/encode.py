@@ -46,6 +46,13 @@ class Encoder:
             ids = [fallback if fallback is not None else self.tokenizer.eos_token_id]
         return ids
 
+    def whole(self, text: str) -> list[int]:
+        """Return the ids of a text to classify, with the tokenizer's special tokens; a longer text loses its end."""
+        ids: list[int] = list(self.tokenizer(text, truncation=True, max_length=self.limit_tokens).input_ids)
+        if len(ids) == self.limit_tokens and len(self.tokenizer(text).input_ids) > len(ids):
+            self.truncated += 1
+        return ids or [self.tokenizer.eos_token_id or 0]
+
     def answer(self, text: str, *, end: bool = False) -> list[int]:
         """Return the ids of an answer (with its leading space), followed by the end-of-text token if `end`."""
         ids: list[int] = list(self.tokenizer(text, add_special_tokens=False).input_ids)
@@ -61,9 +68,9 @@ def _ends_so(encoder: Encoder, text: str) -> bool:
     return bool(eos) and text.endswith(eos)
 
 
-def pad(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return right-padded ids and their mask, both (B, T). Padding is id 0 and always masked."""
-    width = max(len(row) for row in rows)
+def pad(rows: Sequence[Sequence[int]], device: torch.device, *, width: int = 0) -> tuple[Tensor, Tensor]:
+    """Return right-padded ids and their mask, both (B, T), T at least `width`. Padding is id 0 and always masked."""
+    width = max(width, *(len(row) for row in rows))
     ids_BT = torch.zeros(len(rows), width, dtype=torch.long)
     mask_BT = torch.zeros(len(rows), width, dtype=torch.long)
     for index, row in enumerate(rows):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from balora_audit.errors import ModelError
 
@@ -35,6 +35,8 @@ class CausalForward:
     with the positions selected afterwards: slower, and right.
     """
 
+    family = "nlg"
+
     def __init__(self, model: Any) -> None:
         self.model = model
         self.head: Any = self.model.get_output_embeddings()
@@ -53,6 +55,11 @@ class CausalForward:
         except (TypeError, AttributeError, RuntimeError):
             return False
         return own.shape == ours.shape and bool((own - ours).abs().max() <= _TOLERANCE * own.abs().max())
+
+    @property
+    def linear_head(self) -> nn.Linear | None:
+        """The head where it can run apart and is one matrix product; None where only the whole model gives its logits."""
+        return self.head if self.selective and type(self.head) is nn.Linear else None
 
     def run(
         self,

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from balora_audit.errors import ModelError
+from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.locate import ResolvedModel
+from balora_audit.models.spread import whole
+from balora_audit.penalties import Family
 
-__all__ = ["LoadedModel", "load", "load_tokenizer", "weights_hash"]
+__all__ = ["HeadSpec", "LoadedModel", "load", "load_tokenizer", "weights_hash"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSpec:
+    """How the model answers: with text (``lm``), or by a head of C outputs; ``regression`` is a head of one number."""
+
+    kind: Literal["lm", "classifier"] = "lm"
+    outputs: int = 0
+    regression: bool = False
+
+    @property
+    def family(self) -> Family:
+        """The family of tasks that the published regularizer settings go by."""
+        return "nlg" if self.kind == "lm" else "nlu"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,10 +39,27 @@ class LoadedModel:
 
     model: nn.Module
     tokenizer: Any
-    forward: CausalForward
+    forward: CausalForward | ClassifierForward
     device: torch.device
     dtype: torch.dtype
     weights: str
+    limit_tokens: int
+    """The longest input that the model's positions allow."""
+
+    @property
+    def head(self) -> nn.Module:
+        """The output layer, which no adapter touches."""
+        head: nn.Module = self.forward.head
+        return head
+
+    @property
+    def head_name(self) -> str | None:
+        """Name of a classification head, which is trained and so is no part of the frozen base; None for a language model."""
+        return self.forward.head_name if isinstance(self.forward, ClassifierForward) else None
+
+    def current_weights(self) -> str:
+        """Return the hash of the base as it is now."""
+        return weights_hash(self.model, skip=self.head_name)
 
 
 def load_tokenizer(resolved: ResolvedModel, *, trust_remote_code: bool = False) -> Any:
@@ -41,44 +75,72 @@ def load_tokenizer(resolved: ResolvedModel, *, trust_remote_code: bool = False) 
     return tokenizer
 
 
-def load(resolved: ResolvedModel, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool = False) -> LoadedModel:
-    """Load a causal language model from a located folder (safetensors only).
+def load(
+    resolved: ResolvedModel,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    head: HeadSpec = HeadSpec(),
+    trust_remote_code: bool = False,
+) -> LoadedModel:
+    """Load the base from a located folder (safetensors only), as a language model or with a classification head.
+
+    A new head's weights come from a fixed seed: they are the same for every method, and replaced before use.
 
     Raises
     ------
     ModelError
-        transformers cannot build it, or it is no causal language model.
+        transformers cannot build it as what `head` asks for.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
+    options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": trust_remote_code, "use_safetensors": True}
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            resolved.folder, dtype=dtype, trust_remote_code=trust_remote_code, use_safetensors=True
-        )
+        if head.kind == "lm":
+            model: Any = AutoModelForCausalLM.from_pretrained(resolved.folder, **options)
+        else:
+            options["num_labels"] = head.outputs
+            options["problem_type"] = "regression" if head.regression else "single_label_classification"
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                model = AutoModelForSequenceClassification.from_pretrained(resolved.folder, **options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         kind = resolved.config.get("architectures") or resolved.config.get("model_type")
-        raise ModelError(f"{resolved.name!r} ({kind}) cannot be loaded as a causal language model: {error}") from error
+        wanted = "a causal language model" if head.kind == "lm" else "a model with a classification head"
+        raise ModelError(f"{resolved.name!r} ({kind}) cannot be loaded as {wanted}: {error}") from error
+    tokenizer = load_tokenizer(resolved, trust_remote_code=trust_remote_code)
+    if head.kind == "classifier" and model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id  # decoders ask for it to find the last token
     model.to(device).eval().requires_grad_(False)
-    return LoadedModel(
+    forward = CausalForward(model) if head.kind == "lm" else ClassifierForward(model, head.outputs)
+    positions = int(getattr(model.config, "max_position_embeddings", 0) or 0)
+    loaded = LoadedModel(
         model=model,
-        tokenizer=load_tokenizer(resolved, trust_remote_code=trust_remote_code),
-        forward=CausalForward(model),
+        tokenizer=tokenizer,
+        forward=forward,
         device=device,
         dtype=dtype,
-        weights=weights_hash(model),
+        weights="",
+        limit_tokens=positions or 1_000_000,
     )
+    loaded.weights = loaded.current_weights()
+    return loaded
 
 
-def weights_hash(model: nn.Module) -> str:
+def weights_hash(model: nn.Module, *, skip: str | None = None) -> str:
     """Return the SHA-256 over the base parameters' bytes, adapters left out and wrapping ignored.
 
     A layer that PEFT has wrapped is called ``….base_layer.weight``; the hash uses the original name, so that it can be
-    compared before, during and after an adapter is attached.
+    compared before, during and after an adapter is attached. `skip` names a module that is trained, a new head.
     """
     digest = hashlib.sha256()
-    named = {name.replace(".base_layer.", "."): parameter for name, parameter in model.named_parameters() if ".lora_" not in name}
+    named = {
+        name.replace(".base_layer.", "."): parameter
+        for name, parameter in model.named_parameters()
+        if ".lora_" not in name and not (skip is not None and name.startswith(f"{skip}."))
+    }
     for name in sorted(named):
-        tensor = named[name].detach().cpu().contiguous()
+        tensor = whole(named[name].detach()).cpu().contiguous()
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.view(torch.uint8).numpy().data)
     return digest.hexdigest()

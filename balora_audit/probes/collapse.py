@@ -68,7 +68,7 @@ class CollapseProbe:
     @staticmethod
     def _geometry(context: Context, x_NF: np.ndarray, findings: Findings) -> None:
         if context.dataset.task != "classification":
-            findings.missing("nc1", "generation data have no classes")
+            findings.missing("nc1", "the data have no classes")
             return
         labels = np.array([example.label for example in context.dataset.test])
         if len(set(labels.tolist())) < 2:

@@ -34,7 +34,8 @@ class DriftProbe:
             findings.ratios("kl_per_token", ids, found.kl, found.tokens)
             findings.ratios("perplexity_ratio", ids, found.nll - found.base_nll, found.tokens, combine="exp")
         else:
-            findings.missing("kl_per_token", "there is no general text")
+            reason = "there is no general text" if context.predicts_words else "a classification head gives no distribution over words"
+            findings.missing("kl_per_token", reason)
         if context.dataset.task == "classification":
             self._kept(context, scores, base, findings)
         return findings

@@ -42,7 +42,7 @@ class ImbalanceProbe:
         del base
         findings = Findings(context, self.name)
         if context.dataset.task != "classification":
-            findings.missing("balanced_accuracy", "generation data have no classes")
+            findings.missing("balanced_accuracy", "the data have no classes")
             return findings
         if self._applies(context):
             test = label_scores(scores, "test")

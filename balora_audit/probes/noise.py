@@ -9,7 +9,7 @@ import numpy as np
 from balora_audit.data.perturbations import PERTURBATIONS, Perturbed, perturb
 from balora_audit.metrics import mce, relative_drop, severity_area
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
-from balora_audit.probes.requests import label_scores, on_texts, response_scores, test_set
+from balora_audit.probes.requests import label_scores, number_scores, on_texts, response_scores, test_set
 
 __all__ = ["NoiseProbe"]
 
@@ -39,6 +39,9 @@ class NoiseProbe:
         findings = Findings(context, self.name)
         if context.dataset.task == "generation":
             self._responses(context, scores, findings)
+            return findings
+        if context.dataset.task == "regression":
+            self._numbers(context, scores, findings)
             return findings
         ids = [example.id for example in context.dataset.test]
         gold = np.array([example.label for example in context.dataset.test])
@@ -135,6 +138,27 @@ class NoiseProbe:
             self._realised(context, findings, kind, severity)
             rises.append(noisy.nll - clean.nll)
         findings.ratios("response_nll_rise", ids, np.mean(rises, axis=0), clean.tokens)
+
+    def _numbers(self, context: Context, scores: Mapping[str, Scores], findings: Findings) -> None:
+        ids = [example.id for example in context.dataset.test]
+        gold = np.array([example.target for example in context.dataset.test], dtype=np.float64)
+        spread = float(gold.var())
+        if spread == 0:
+            findings.missing("unexplained_variance", "all test targets are the same number")
+            return
+        clean = (number_scores(scores, "test").value - gold) ** 2 / spread
+        findings.mean("unexplained_variance", clean, ids, slice="clean")
+        if not context.condition.is_clean:
+            return
+        rises = []
+        for kind, severity in self._grid(context):
+            slice = f"{kind}@{severity}"
+            noisy = (number_scores(scores, slice).value - gold) ** 2 / spread
+            findings.mean("unexplained_variance", noisy, ids, slice=slice)
+            findings.mean("unexplained_rise", noisy - clean, ids, slice=slice)
+            self._realised(context, findings, kind, severity)
+            rises.append(noisy - clean)
+        findings.mean("unexplained_rise", np.mean(rises, axis=0), ids)
 
     @staticmethod
     def _grid(context: Context) -> list[tuple[str, int]]:

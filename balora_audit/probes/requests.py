@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.probes.evidence import ScoreRequest, Scores
-from balora_audit.scoring.protocol import LabelScores, ResponseScores, TextScores
+from balora_audit.scoring.protocol import LabelScores, NumberScores, ResponseScores, TextScores
 
-__all__ = ["label_scores", "on_texts", "response_scores", "test_set", "text_scores"]
+__all__ = ["label_scores", "number_scores", "on_texts", "response_scores", "test_set", "text_scores"]
 
 
 def test_set(dataset: AuditDataset) -> ScoreRequest:
@@ -17,10 +17,12 @@ def test_set(dataset: AuditDataset) -> ScoreRequest:
 
 
 def on_texts(dataset: AuditDataset, key: str, ids: tuple[str, ...], texts: tuple[str, ...], *, features: bool = False) -> ScoreRequest:
-    """Return the request for these texts, as labels or as responses according to the task (responses by test id)."""
+    """Return the request for these texts, as labels, numbers or responses according to the task (responses by test id)."""
     prompts = tuple(dataset.render(text) for text in texts)
     if dataset.task == "classification":
         return ScoreRequest(key=key, kind="labels", ids=ids, texts=prompts, features=features)
+    if dataset.task == "regression":
+        return ScoreRequest(key=key, kind="numbers", ids=ids, texts=prompts, features=features)
     answers = {example.id: dataset.answer(example) for example in dataset.test}
     return ScoreRequest(key=key, kind="responses", ids=ids, texts=prompts, responses=tuple(answers[i] for i in ids), features=features)
 
@@ -30,6 +32,14 @@ def label_scores(scores: Mapping[str, Scores], key: str) -> LabelScores:
     found = scores[key]
     if not isinstance(found, LabelScores):
         raise TypeError(f"{key!r} holds {type(found).__name__}, not LabelScores")
+    return found
+
+
+def number_scores(scores: Mapping[str, Scores], key: str) -> NumberScores:
+    """Return the predicted numbers under a key."""
+    found = scores[key]
+    if not isinstance(found, NumberScores):
+        raise TypeError(f"{key!r} holds {type(found).__name__}, not NumberScores")
     return found
 
 

@@ -33,13 +33,13 @@ class Line:
     seeds: Sequence[Sequence[float]] = ()
 
 
-def curves(panels: Mapping[str, Sequence[Line]], *, x_label: str, y_label: str, log_y: bool = False) -> Picture:
+def curves(panels: Mapping[str, Sequence[Line]], *, x_label: str, y_label: str, log_y: bool = False, shared_y: bool = True) -> Picture:
     """Draw lines as small multiples on shared axes: whiskers for intervals, or small dots for single seeds."""
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     with settings():
         figure = new_figure(min(WIDTH, 3.6 * columns + 0.6), 2.35 * rows + 0.75)
-        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        axes = figure.subplots(rows, columns, sharex=True, sharey=shared_y, squeeze=False)
         for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
             axis.set_title(label(title), loc="left")
             for line in lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from balora_audit.scoring.causal import CausalScorer
-from balora_audit.scoring.protocol import LabelScores, ResponseScores, Scorer, TextScores
+from balora_audit.scoring.classifier import ClassifierScorer
+from balora_audit.scoring.protocol import LabelScores, NumberScores, ResponseScores, Scorer, TextScores
 
-__all__ = ["CausalScorer", "LabelScores", "ResponseScores", "Scorer", "TextScores"]
+__all__ = ["CausalScorer", "ClassifierScorer", "LabelScores", "NumberScores", "ResponseScores", "Scorer", "TextScores"]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from balora_audit.models.encode import Encoder, length_batches, pad
+from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import LoadedModel
 from balora_audit.scoring.protocol import LabelScores, ResponseScores, TextScores
 
@@ -49,6 +50,8 @@ class CausalScorer:
         without_adapter: Callable[[], AbstractContextManager[object]] = nullcontext,
         advance: Callable[[int], None] = lambda _: None,
     ) -> None:
+        if not isinstance(loaded.forward, CausalForward):
+            raise TypeError("this scorer reads a language model's answers, and the model has a classification head")
         self._forward = loaded.forward
         self._device = loaded.device
         self._without_adapter = without_adapter

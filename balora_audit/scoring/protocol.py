@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LabelScores", "ResponseScores", "Scorer", "TextScores"]
+__all__ = ["LabelScores", "NumberScores", "ResponseScores", "Scorer", "TextScores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,14 @@ class ResponseScores:
     nll: NDArray[np.float64]
     tokens: NDArray[np.int64]
     correct_tokens: NDArray[np.int64]
+    features: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberScores:
+    """A predicted number per item (regression), ``value`` (N,); ``features`` as for labels."""
+
+    value: NDArray[np.float64]
     features: NDArray[np.float32] | None = None
 
 

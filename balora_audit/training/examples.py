@@ -5,31 +5,52 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from balora_audit.data.dataset import AuditDataset, Example
+from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.encode import Encoder
+from balora_audit.models.forward import CausalForward
 
-__all__ = ["TrainingRow", "batches", "encode_rows", "order_hash", "steps_per_epoch"]
+__all__ = [
+    "TrainingRow",
+    "batches",
+    "encode_rows",
+    "encode_whole",
+    "order_hash",
+    "read_mask",
+    "set_aside",
+    "states_at",
+    "steps_per_epoch",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRow:
     """One encoded example.
 
-    ``inputs`` are prompt + answer without the last answer token (nothing is predicted from it). The hidden state at
-    position ``first_read + j`` predicts ``targets[j]``: only these positions are *valid*, and only there does the head run.
+    For a language model, ``inputs`` are prompt + answer without the last answer token (nothing is predicted from it); what
+    stands at position ``first_read + j`` predicts ``targets[j]``: only these positions are *valid*, and only there does the
+    head run. For a classification head the one target is the class, or the number to predict.
     """
 
     id: str
     inputs: tuple[int, ...]
     first_read: int
-    targets: tuple[int, ...]
+    targets: tuple[float, ...]
+
+    @property
+    def positions(self) -> int:
+        """Number of valid positions."""
+        return len(self.targets)
 
 
 def encode_rows(dataset: AuditDataset, train: Sequence[Example], encoder: Encoder) -> list[TrainingRow]:
-    """Encode training examples; the loss is on the answer alone. A generated response also learns to end."""
+    """Encode examples for a language model; the loss is on the answer alone. A generated response also learns to end."""
     rows = []
     for example in train:
         answer = encoder.answer(dataset.answer(example), end=dataset.task == "generation")
@@ -37,6 +58,33 @@ def encode_rows(dataset: AuditDataset, train: Sequence[Example], encoder: Encode
         prompt = encoder.prompt(dataset.render(example.text), reserve=len(answer) - 1)
         rows.append(TrainingRow(id=example.id, inputs=tuple(prompt + answer[:-1]), first_read=len(prompt) - 1, targets=tuple(answer)))
     return rows
+
+
+def encode_whole(train: Sequence[Example], encoder: Encoder) -> list[TrainingRow]:
+    """Encode examples for a classification head: the bare text, and its label or number."""
+    rows = []
+    for example in train:
+        goal = example.label if example.label is not None else example.target
+        if goal is None:
+            raise ValueError(f"example {example.id!r} has neither a label nor a target")
+        rows.append(TrainingRow(id=example.id, inputs=tuple(encoder.whole(example.text)), first_read=0, targets=(goal,)))
+    return rows
+
+
+def read_mask(rows: Sequence[TrainingRow], width: int, device: torch.device) -> Tensor:
+    """Return (B, T) booleans that mark the valid positions of padded rows."""
+    read_BT = torch.zeros(len(rows), width, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        read_BT[index, row.first_read : row.first_read + row.positions] = True
+    return read_BT.to(device)
+
+
+def states_at(forward: CausalForward | ClassifierForward, ids_BT: Tensor, mask_BT: Tensor, read_BT: Tensor) -> Tensor:
+    """Return what enters the head at the valid positions (M, D), row by row; where the head cannot run apart, its logits (M, V)."""
+    if isinstance(forward, ClassifierForward):
+        return forward.features(ids_BT, mask_BT)
+    done = forward.run(ids_BT, mask_BT)
+    return done.states_BTD[read_BT] if done.logits_BTV is None else done.logits_BTV[read_BT]
 
 
 def batches(rows: Sequence[TrainingRow], *, batch_size: int, epochs: int, seed: int) -> Iterator[list[TrainingRow]]:
@@ -52,9 +100,16 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return -(-count // batch_size)
 
 
-def order_hash(rows: Sequence[TrainingRow], *, batch_size: int, epochs: int, seed: int) -> str:
+def set_aside(rows: Sequence[TrainingRow], share: float, seed: int) -> tuple[list[TrainingRow], list[TrainingRow]]:
+    """Return (training, validation) rows: a seeded share, at least one and never all, the same for every method."""
+    count = min(len(rows) - 1, max(1, round(share * len(rows))))
+    chosen = set(np.random.default_rng([seed, 2**31]).permutation(len(rows))[:count].tolist())
+    return [row for i, row in enumerate(rows) if i not in chosen], [rows[i] for i in sorted(chosen)]
+
+
+def order_hash(rows: Sequence[TrainingRow], **order: Any) -> str:
     """Return the SHA-256 over the ids in the order of training, the evidence that all methods saw the same sequence."""
     digest = hashlib.sha256()
-    for batch in batches(rows, batch_size=batch_size, epochs=epochs, seed=seed):
+    for batch in batches(rows, **order):
         digest.update(("\n".join(row.id for row in batch) + "\n\n").encode())
     return digest.hexdigest()

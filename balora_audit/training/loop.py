@@ -1,27 +1,46 @@
-"""The training loop, read top to bottom: one adapter on the shared base, on fixed batches."""
+"""The training loop, read top to bottom: what may be trained, on fixed batches, with a loss that knows its terms."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
+from torch import Tensor, nn
 
-from balora_audit.config import Penalties, TrainingConfig
+from balora_audit.config import TrainingConfig
 from balora_audit.errors import UnitError
-from balora_audit.models.encode import pad
-from balora_audit.models.forward import CausalForward
-from balora_audit.training.examples import TrainingRow, batches, steps_per_epoch
-from balora_audit.training.loss import assemble
+from balora_audit.penalties import Penalties
+from balora_audit.training.checkpoint import Checkpoints, State, optimiser_tensors, restore_optimiser
+from balora_audit.training.examples import TrainingRow, batches, order_hash, set_aside, steps_per_epoch
+from balora_audit.training.loss import Weights
 from balora_audit.training.memory import peak_bytes, reset_peak
+from balora_audit.training.objective import Objective
 from balora_audit.training.schedules import learning_rate_factor, penalty_weights
-from balora_audit.training.teacher import Teacher, read_mask
+from balora_audit.training.teacher import Switchable
+from balora_audit.training.team import Team
 
-__all__ = ["TrainingLog", "fit"]
+__all__ = ["Diverged", "Trainable", "Trainer", "TrainingLog"]
+
+_TERMS = ("consistency", "diversity", "spectral")
+_OFF: Weights = (0.0, 0.0, 0.0)
+
+
+class Diverged(UnitError):
+    """The loss stopped being finite; the parameters are back at the last state whose loss was finite."""
+
+
+class Trainable(Switchable, Protocol):
+    """What the trainer trains: a model and the parameters that it may change."""
+
+    @property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Parameter by name."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +51,9 @@ class TrainingLog:
     wall_seconds: float
     peak_memory_bytes: int | None
     curves: dict[str, list[float | None]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    order_sha256: str = ""
+    """Over the ids in the order of training."""
 
     @property
     def last(self) -> dict[str, float]:
@@ -44,76 +66,225 @@ class TrainingLog:
         return found
 
 
-def fit(
-    peft_model: Any,
-    forward: CausalForward,
-    rows: Sequence[TrainingRow],
-    settings: TrainingConfig,
-    *,
-    penalties: Penalties | None,
-    teacher: Teacher | None,
-    seed: int,
-    device: torch.device,
-    advance: Callable[[], None] = lambda: None,
-) -> TrainingLog:
-    """Train the adapter in place.
+class Trainer:
+    """Trains one model in place.
 
     Parameters
     ----------
-    peft_model : peft.PeftModel
-        Its adapter's parameters are the only ones that require gradients.
-    forward : CausalForward
-        Over the same base, whose wrapped layers now contain the adapter.
-    teacher : Teacher, optional
-        Needed when `penalties` weighs consistency.
-    advance : callable
-        Called once per step, for progress.
-
-    Raises
-    ------
-    UnitError
-        The loss stopped being finite, or memory ran out; nothing has been saved then.
+    tuned : Trainable
+        Only its ``parameters`` change.
+    objective : Objective
+        The loss of a batch.
+    settings : TrainingConfig
+    learning_rate : float
+        The peak of the schedule.
+    penalties : Penalties, optional
+        Their course over the steps; the objective computes them.
+    seed : int
+        Of the order of rows, of validation rows and of dropout.
+    team : Team
+        The processes that train together.
     """
-    steps = settings.epochs * steps_per_epoch(len(rows), settings.batch_size)
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
-    trainable = [parameter for parameter in peft_model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=settings.learning_rate, weight_decay=0.0)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, settings))
-    peft_model, optimizer, scheduler = accelerator.prepare(peft_model, optimizer, scheduler)
-    names = ["step", "total", "task"] + (["consistency", "diversity", "spectral"] if penalties else [])
-    curves: dict[str, list[float | None]] = {name: [] for name in names}
-    own_peak = reset_peak(device)
-    start = time.perf_counter()
-    peft_model.train()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)  # only adapter dropout draws from it
+
+    def __init__(
+        self,
+        tuned: Trainable,
+        objective: Objective,
+        settings: TrainingConfig,
+        *,
+        learning_rate: float,
+        penalties: Penalties | None,
+        seed: int,
+        device: torch.device,
+        team: Team = Team(),  # noqa: B008 - frozen
+    ) -> None:
+        self._tuned, self._objective, self._settings, self._penalties = tuned, objective, settings, penalties
+        self._seed, self._device, self._team, self._learning_rate = seed, device, team, learning_rate
+        self._parameters = tuned.parameters
+        self._optimiser = torch.optim.AdamW(list(tuned.parameters.values()), lr=learning_rate, weight_decay=settings.weight_decay)
+        self._good = [parameter.detach().clone() for parameter in tuned.parameters.values()]
+        self._best: dict[str, Tensor] = {}
+        names = ["step", "total", "task", *(_TERMS if penalties else ())]
+        self._numbers: dict[str, Any] = {
+            "step": 0, "skipped": 0, "seconds": 0.0, "best": None, "waited": 0, "curves": {name: [] for name in names},
+        }  # fmt: skip
+
+    def fit(
+        self, rows: Sequence[TrainingRow], *, checkpoints: Checkpoints | None = None, advance: Callable[[int], None] = lambda _: None
+    ) -> TrainingLog:
+        """Train on rows from the start, or from where the last checkpoint stands.
+
+        Raises
+        ------
+        Diverged
+            The loss stopped being finite.
+        UnitError
+            Memory ran out, or no row has a valid position.
+        """
+        settings = self._settings
+        training, validation = set_aside(rows, settings.validation_share, self._seed) if settings.patience else (list(rows), [])
+        schedule = self._schedule(training)
+        per_epoch = len(schedule) // settings.epochs
+        own_peak = reset_peak(self._device)
+        begin = time.perf_counter()
+        with self._training():
+            self._resume(checkpoints)
+            numbers, earlier = self._numbers, self._numbers["seconds"]
+            advance(numbers["step"])
+            for step in range(numbers["step"], len(schedule)):
+                self._record(step, self.step(schedule[step], step, len(schedule)))
+                advance(1)
+                if validation and (step + 1) % per_epoch == 0 and self._waited_enough(validation):
+                    break
+                if checkpoints is not None and checkpoints.every and (step + 1) % checkpoints.every == 0 and step + 1 < len(schedule):
+                    numbers["seconds"] = earlier + time.perf_counter() - begin
+                    if self._team.leads:
+                        checkpoints.save(self._state())
+        self._put(self._best)
+        return TrainingLog(
+            steps=numbers["step"],
+            wall_seconds=earlier + time.perf_counter() - begin,
+            peak_memory_bytes=peak_bytes(self._device) if own_peak else None,
+            curves=numbers["curves"],
+            notes=self._notes(len(schedule), len(validation)),
+            order_sha256=order_hash(training, batch_size=settings.batch_size, epochs=settings.epochs, seed=self._seed),
+        )
+
+    def _record(self, step: int, values: dict[str, float]) -> None:
+        for name, curve in self._numbers["curves"].items():
+            curve.append(step + 1 if name == "step" else values.get(name))
+        self._numbers["step"] = step + 1
+        self._numbers["skipped"] += not values
+
+    def _notes(self, planned: int, validation: int) -> list[str]:
+        numbers, notes = self._numbers, []
+        if numbers["step"] < planned:
+            waited = self._settings.patience
+            notes.append(f"stopped after step {numbers['step']} of {planned}: no better validation loss for {waited} epochs")
+        if validation:
+            notes.append(f"{validation} training rows were kept aside for validation; the best epoch's weights are used")
+        if numbers["skipped"]:
+            notes.append(f"{numbers['skipped']} steps had no valid position and were skipped")
+        return notes
+
+    def step(self, group: Sequence[Sequence[TrainingRow]], step: int, steps: int) -> dict[str, float]:
+        """Do one optimiser step on a group of batches whose gradients add up; return the loss and its terms."""
+        weights = penalty_weights(step, steps, self._penalties) if self._penalties is not None else _OFF
+        positions = sum(row.positions for batch in group for row in batch)
+        if positions == 0:
+            return {}
+        values: dict[str, float] = {}
+        for batch in group:
+            if not any(row.positions for row in batch):
+                continue
+            loss = self._objective(self._tuned, batch, weights, positions=positions)
+            loss.total.backward()  # type: ignore[no-untyped-call]
+            for name, term in loss.terms.items():
+                values[name] = values.get(name, 0.0) + float(term.detach())
+        self._share(values)
+        values["total"] = values["task"] + sum(w * values.get(name, 0.0) for name, w in zip(_TERMS, weights, strict=True))
+        norm = nn.utils.clip_grad_norm_(list(self._parameters.values()), self._settings.max_grad_norm)
+        if not all(math.isfinite(value) for value in (*values.values(), float(norm))):
+            self._put(dict(zip(self._parameters, self._good, strict=True)))
+            said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            raise Diverged(
+                f"the loss is not finite at step {step + 1} of {steps} ({said}, gradient {float(norm):.4g}); try a smaller learning rate"
+            )
+        torch._foreach_copy_(self._good, [parameter.detach() for parameter in self._parameters.values()])
+        for settings in self._optimiser.param_groups:
+            settings["lr"] = self._learning_rate * learning_rate_factor(step, steps, self._settings)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        return values
+
+    def _share(self, values: dict[str, float]) -> None:
+        """Add up gradients and logged terms over the processes."""
+        if self._team.size == 1:
+            return
+        logged = torch.tensor([values.get(name, 0.0) for name in ("task", *_TERMS)])
+        for parameter in self._parameters.values():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self._team.add_up([*(p.grad for p in self._parameters.values() if p.grad is not None), logged])
+        values.update({name: float(logged[i]) for i, name in enumerate(("task", *_TERMS)) if name in values})
+
+    def _schedule(self, rows: Sequence[TrainingRow]) -> list[list[list[TrainingRow]]]:
+        """Return the batches of every optimiser step; no step reaches over the end of an epoch."""
+        settings = self._settings
+        every = list(batches(rows, batch_size=settings.batch_size, epochs=settings.epochs, seed=self._seed))
+        count = steps_per_epoch(len(rows), settings.batch_size)
+        ends = [(epoch + 1) * count for epoch in range(settings.epochs)]
+        return [every[i : min(i + settings.accumulation, end)] for end in ends for i in range(end - count, end, settings.accumulation)]
+
+    @torch.no_grad()
+    def _waited_enough(self, validation: Sequence[TrainingRow]) -> bool:
+        """Note the validation loss at an epoch's end; return whether it has not become better for too long."""
+        numbers = self._numbers
+        self._tuned.model.eval()
+        positions = sum(row.positions for row in validation)
+        total = torch.zeros(1)
+        for start in range(0, len(validation), self._settings.batch_size):
+            batch = validation[start : start + self._settings.batch_size]
+            total += float(self._objective(self._tuned, batch, _OFF, positions=positions).terms["task"])
+        self._team.add_up([total])
+        self._tuned.model.train()
+        loss = float(total)
+        if numbers["best"] is None or loss < numbers["best"]:
+            numbers["best"], numbers["waited"] = loss, 0
+            self._best = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
+        else:
+            numbers["waited"] += 1
+        return bool(numbers["waited"] >= self._settings.patience)
+
+    @contextmanager
+    def _training(self) -> Iterator[None]:
+        """Put the model into training mode, with a random state of its own, and name an exhausted memory by its name."""
+        model = self._tuned.model
+        model.train()
+        if self._settings.gradient_checkpointing:
+            _switch(model, "enable")({"use_reentrant": False})
         try:
-            for step, batch in enumerate(batches(rows, batch_size=settings.batch_size, epochs=settings.epochs, seed=seed)):
-                ids_BT, mask_BT = pad([row.inputs for row in batch], device)
-                read_BT = read_mask(batch, ids_BT.shape[1], device)
-                targets_M = torch.tensor([target for row in batch for target in row.targets], device=device)
-                weights = penalty_weights(step, steps, penalties) if penalties else (0.0, 0.0, 0.0)
-                teacher_MV = teacher.logits(peft_model, batch) if teacher is not None and weights[0] > 0 else None
-                student_MV = forward.logits(forward.run(ids_BT, mask_BT), read_BT)
-                loss = assemble(student_MV, targets_M, teacher_MV=teacher_MV, penalties=penalties, weights=weights)
-                values = {"total": float(loss.total.detach()), **{n: float(t.detach()) for n, t in loss.terms.items()}}
-                if not all(math.isfinite(value) for value in values.values()):
-                    said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-                    raise UnitError(f"the loss is not finite at step {step + 1} of {steps} ({said}); try a smaller learning rate")
-                accelerator.backward(loss.total)
-                accelerator.clip_grad_norm_(trainable, settings.max_grad_norm)
-                optimizer.step()
-                scheduler.step()
-                optimizer.zero_grad(set_to_none=True)
-                for name in names:
-                    curves[name].append(step + 1 if name == "step" else values.get(name))
-                advance()
+            with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
+                torch.manual_seed(self._seed)  # only dropout draws from it
+                yield
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise UnitError(f"out of memory while training: {error}; try a smaller training.batch_size") from error
-    peft_model.eval()
-    return TrainingLog(
-        steps=steps,
-        wall_seconds=time.perf_counter() - start,
-        peak_memory_bytes=peak_bytes(device) if own_peak else None,
-        curves=curves,
+        finally:
+            if self._settings.gradient_checkpointing:
+                _switch(model, "disable")()
+            self._optimiser.zero_grad(set_to_none=True)
+            model.eval()
+
+    @torch.no_grad()
+    def _put(self, values: dict[str, Tensor]) -> None:
+        for name, value in values.items():
+            self._parameters[name].copy_(value)
+
+    def _state(self) -> State:
+        random = {"cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self._device)
+        parameters: dict[str, Tensor] = dict(self._parameters)
+        memory = optimiser_tensors(self._optimiser, parameters)
+        return State(parameters=parameters, optimiser=memory, random=random, best=self._best, numbers=self._numbers)
+
+    def _resume(self, checkpoints: Checkpoints | None) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        saved = checkpoints.load() if checkpoints is not None else None
+        if saved is None:
+            return
+        self._put(saved.parameters)
+        restore_optimiser(self._optimiser, dict(self._parameters), saved.optimiser)
+        torch.set_rng_state(saved.random["cpu"])
+        if "cuda" in saved.random:
+            torch.cuda.set_rng_state(saved.random["cuda"], self._device)
+        self._best = {name: value.to(self._device) for name, value in saved.best.items()}
+        self._numbers = saved.numbers
+
+
+def _switch(model: Any, what: str) -> Callable[..., None]:
+    """Return the method that turns checkpointed activations on or off, by its name in this version of transformers."""
+    found: Callable[..., None] = getattr(model, f"activation_checkpointing_{what}", None) or getattr(
+        model, f"gradient_checkpointing_{what}"
     )
+    return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from balora_audit.config import Penalties, TrainingConfig
+from balora_audit.config import TrainingConfig
+from balora_audit.penalties import Penalties
 
 __all__ = ["learning_rate_factor", "penalty_weights"]
 

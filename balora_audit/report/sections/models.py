@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from balora_audit.audit import Series
 from balora_audit.report.blocks import Block, Cell, Details, Figure, Note, Section, Table
@@ -16,6 +16,7 @@ __all__ = ["models"]
 _STEP_HEADS = ("First", "20 %", "40 %", "60 %", "80 %", "Last")
 _TABLE_STEPS = len(_STEP_HEADS)
 _MOST_POINTS = 400
+_TERMS = ("consistency", "diversity", "spectral")
 _MOST_OPEN = 16
 
 
@@ -29,6 +30,9 @@ def models(reader: Reader) -> Section:
         blocks.append(_runs(reader) if count else Note(text="No training run is on record."))
     figure = _losses(reader)
     blocks.append(figure if figure is not None else Note(text="No training losses are on record.", tone="quiet"))
+    terms = _penalties(reader)
+    if terms is not None:
+        blocks.append(terms)
     return Section(id="models", title="Model matrix", blocks=tuple(blocks))
 
 
@@ -92,32 +96,76 @@ def _regularizers(settings: object) -> str:
 
 
 def _losses(reader: Reader) -> Figure | None:
-    found = reader.series("training", "losses")
-    first = min((series.seed for series in found), default=0)
+    """Return the task loss: one panel per training condition."""
+    found = [(series, condition_title(series.condition), "task") for series in reader.series("training", "losses")]
+    return _drawn(
+        reader,
+        found,
+        y_label="task loss, nats",
+        alt="Line charts of the task loss over training steps: one panel per training condition, one line per model.",
+        caption="Task loss by training step, first seed, shared axes. All models of a panel saw the same examples in the same order.",
+        table_caption="Task loss at evenly spaced steps (loss at step)",
+    )
+
+
+def _penalties(reader: Reader) -> Figure | None:
+    """Return the regularizers' terms: one panel per term and training condition, each with a scale of its own."""
+    found = [
+        (series, f"{term}, {condition_title(series.condition)}", term)
+        for term in _TERMS
+        for series in reader.series("training", "losses")
+        if term in series.columns
+    ]
+    return _drawn(
+        reader,
+        found,
+        y_label="unweighted term",
+        alt="Line charts of the regularizers' terms over training steps: one panel per term and condition, one line per model.",
+        caption=(
+            "The regularizers' terms by training step, first seed, before their weights are applied; each panel has its own scale. "
+            "A term is computed, and drawn, only while its weight is positive."
+        ),
+        table_caption="Regularizer terms at evenly spaced steps (term at step)",
+        shared_y=False,
+    )
+
+
+def _drawn(
+    reader: Reader,
+    found: Sequence[tuple[Series, str, str]],
+    *,
+    y_label: str,
+    alt: str,
+    caption: str,
+    table_caption: str,
+    shared_y: bool = True,
+) -> Figure | None:
+    """Draw a column of each (series, panel, column) over the steps, for the first seed."""
+    first = min((series.seed for series, _, _ in found), default=0)
     panels: dict[str, list[Line]] = {}
     rows: list[tuple[Cell, ...]] = []
-    for series in found:
-        points = _points(series)
+    for series, panel, column in found:
+        points = _points(series, column)
         if series.seed != first or not points:
             continue
         thin = points[:: max(1, -(-len(points) // _MOST_POINTS))]
         title = reader.title(series.method)
         line = Line(model=reader.place(series.method), name=title, x=[x for x, _ in thin], y=[y for _, y in thin])
-        panels.setdefault(condition_title(series.condition), []).append(line)
+        panels.setdefault(panel, []).append(line)
         at = [points[round(i * (len(points) - 1) / (_TABLE_STEPS - 1))] for i in range(_TABLE_STEPS)]
-        rows.append((title, condition_title(series.condition), *(f"{digits(y)} at {x:g}" for x, y in at)))
+        rows.append((title, panel, *(f"{digits(y)} at {x:g}" for x, y in at)))
     if not panels:
         return None
-    shown = curves(panels, x_label=f"training step (seed {first})", y_label="task loss, nats")
+    shown = curves(panels, x_label=f"training step (seed {first})", y_label=y_label, shared_y=shared_y)
     return Figure(
         uri=shown.uri,
         width=shown.width,
         height=shown.height,
-        alt="Line charts of the task loss over training steps: one panel per training condition, one line per model.",
-        caption="Task loss by training step, first seed, shared axes. All models of a panel saw the same examples in the same order.",
+        alt=alt,
+        caption=caption,
         table=Table(
-            caption="Task loss at evenly spaced steps (loss at step)",
-            columns=("Model", "Trained on", *_STEP_HEADS),
+            caption=table_caption,
+            columns=("Model", "Trained on" if shared_y else "Term", *_STEP_HEADS),
             align="lc" + "r" * _TABLE_STEPS,
             rows=tuple(rows),
             headers=2,
@@ -125,7 +173,7 @@ def _losses(reader: Reader) -> Figure | None:
     )
 
 
-def _points(series: Series) -> list[tuple[float, float]]:
+def _points(series: Series, column: str) -> list[tuple[float, float]]:
     columns = series.columns
-    pairs = zip(columns.get("step", ()), columns.get("task", ()), strict=False)
+    pairs = zip(columns.get("step", ()), columns.get(column, ()), strict=False)
     return [(float(x), float(y)) for x, y in pairs if isinstance(x, float | int) and isinstance(y, float | int)]

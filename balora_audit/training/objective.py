@@ -1,0 +1,142 @@
+"""From a batch of rows to a loss: the one place where model, head, teacher and penalties meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from balora_audit.models.classifier import ClassifierForward
+from balora_audit.models.encode import pad
+from balora_audit.models.load import LoadedModel
+from balora_audit.penalties import Penalties
+from balora_audit.training.examples import TrainingRow, read_mask, states_at
+from balora_audit.training.fused import Head, fused_loss
+from balora_audit.training.loss import Loss, Weights, assemble, assemble_regression
+from balora_audit.training.teacher import Switchable, Teacher
+from balora_audit.training.team import Team
+
+__all__ = ["ClassifierObjective", "LanguageObjective", "Objective", "objective_for"]
+
+
+class Objective(Protocol):
+    """A loss on one batch."""
+
+    def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
+        """Return this process's part of the loss of a batch.
+
+        `positions` counts the valid positions of the whole optimiser step: the parts of all batches and processes of a
+        step add up to its loss, and so do their terms.
+        """
+        ...
+
+
+class LanguageObjective:
+    """Next-token prediction at the valid positions: head, cross-entropy and penalties in chunks where the head is linear."""
+
+    def __init__(self, base: LoadedModel, head: Head | None, teacher: Teacher | None, penalties: Penalties | None, team: Team) -> None:
+        self._base, self._teacher, self._penalties, self._team = base, teacher, penalties, team
+        plain_forms = penalties is None or (penalties.consistency_form, penalties.diversity_form) == ("kl", "entropy")
+        self._head = head if plain_forms else None
+
+    def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
+        """Return this process's part; see `Objective`."""
+        own = self._team.mine(batch)
+        rows = own or [batch[0]]  # a process without rows still takes part, with a row that counts for nothing
+        ids_BT, mask_BT = pad([row.inputs for row in rows], self._base.device)
+        targets_M = torch.tensor([target for row in rows for target in row.targets], device=self._base.device)
+        taught = self._teacher is not None and weights[0] > 0
+        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and taught else None
+        states_MD = states_at(self._base.forward, ids_BT, mask_BT, read_mask(rows, ids_BT.shape[1], self._base.device))
+        share = sum(row.positions for row in batch) / positions
+        if self._head is None:
+            student_MV = self._logits(states_MD)
+            teacher_MV = None if teacher_MD is None else self._logits(teacher_MD)
+            if not own:
+                student_MV, targets_M, teacher_MV = student_MV[:0], targets_M[:0], None if teacher_MV is None else teacher_MV[:0]
+            return _sum_up(self._team, student_MV, targets_M, teacher_MV, self._penalties, weights, share, regression=False)
+        return fused_loss(
+            states_MD,
+            self._head,
+            targets_M,
+            teacher_MD=teacher_MD,
+            penalties=self._penalties,
+            weights=weights,
+            count=positions,
+            everyone=self._team.gather(states_MD if own else states_MD[:0]) if weights[2] > 0 and self._team.size > 1 else None,
+            share=share,
+            counts=bool(own),
+        )
+
+    def _logits(self, states_MD: Tensor) -> Tensor:
+        forward = self._base.forward
+        if isinstance(forward, ClassifierForward) or not forward.selective:
+            return states_MD.float()  # these are the model's own logits already
+        return forward.logits_of(states_MD)
+
+
+class ClassifierObjective:
+    """Classification by cross-entropy, or regression by squared error, with the penalties on the batch's logits."""
+
+    def __init__(self, base: LoadedModel, teacher: Teacher | None, penalties: Penalties | None, team: Team, *, regression: bool) -> None:
+        assert isinstance(base.forward, ClassifierForward)
+        self._base, self._forward = base, base.forward
+        self._teacher, self._penalties, self._team, self._regression = teacher, penalties, team, regression
+
+    def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
+        """Return this process's part; see `Objective`."""
+        own = self._team.mine(batch)
+        rows = own or [batch[0]]
+        ids_BT, mask_BT = pad([row.inputs for row in rows], self._base.device)
+        kind = torch.float32 if self._regression else torch.long
+        targets_M = torch.tensor([row.targets[0] for row in rows], device=self._base.device, dtype=kind)
+        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and weights[0] > 0 else None
+        features_MD = self._forward.features(ids_BT, mask_BT)
+        share = len(batch) / positions
+        student_MV = self._forward.logits(features_MD)
+        teacher_MV = None if teacher_MD is None else self._original(teacher_MD)
+        if not own:
+            student_MV, targets_M, teacher_MV = student_MV[:0], targets_M[:0], None if teacher_MV is None else teacher_MV[:0]
+        return _sum_up(self._team, student_MV, targets_M, teacher_MV, self._penalties, weights, share, regression=self._regression)
+
+    @torch.no_grad()
+    def _original(self, features_MD: Tensor) -> Tensor:
+        head = self._forward.head
+        logits: Tensor = head(features_MD.to(head.weight.dtype))
+        return logits
+
+
+def objective_for(
+    base: LoadedModel, head: Head | None, teacher: Teacher, penalties: Penalties | None, team: Team, *, regression: bool
+) -> Objective:
+    """Return the objective that fits the base's head."""
+    needed = teacher if penalties is not None and penalties.consistency > 0 else None
+    if isinstance(base.forward, ClassifierForward):
+        return ClassifierObjective(base, needed, penalties, team, regression=regression)
+    return LanguageObjective(base, head, needed, penalties, team)
+
+
+def _sum_up(
+    team: Team,
+    student_MV: Tensor,
+    targets_M: Tensor,
+    teacher_MV: Tensor | None,
+    penalties: Penalties | None,
+    weights: Weights,
+    share: float,
+    *,
+    regression: bool,
+) -> Loss:
+    """Return the loss of the whole batch, of which only this process's rows carry a gradient."""
+    student, targets = team.gather(student_MV), team.gather(targets_M)
+    teacher = None if teacher_MV is None else team.gather(teacher_MV)
+    if regression:
+        first = None if teacher is None else teacher[:, 0]
+        loss = assemble_regression(student[:, 0], targets, teacher_M=first, penalties=penalties, weights=weights)
+    else:
+        loss = assemble(student, targets, teacher_MV=teacher, penalties=penalties, weights=weights)
+    # every process has the whole value: what is logged is summed over the processes, hence the division
+    terms = {name: term * (share / team.size) for name, term in loss.terms.items()}
+    return Loss(total=loss.total * share, terms=terms)
