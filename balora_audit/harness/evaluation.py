@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import difflib
+import hashlib
 import io
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -125,6 +127,21 @@ class Suite:
     tasks: dict[str, Any]
     limit: int | None = None
     _encodings: list[tuple[Any, dict[tuple[str, str], Any]]] = field(default_factory=list, repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that decides the numbers but the model: documents, task files, our code and the harness's version."""
+        import lm_eval
+
+        digest = hashlib.sha256(str(lm_eval.__version__).encode())
+        for folder in ("harness", "metrics"):
+            for path in sorted((Path(__file__).resolve().parent.parent / folder).glob("*.py")):
+                digest.update(path.read_bytes())
+        for name, task in self.tasks.items():
+            documents = list(task.eval_docs)[: self.limit]
+            text = json.dumps([name, task.dump_config(), documents], ensure_ascii=False, sort_keys=True, default=repr)
+            digest.update(text.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def evaluate(
         self, model: Any, tokenizer: Any, *, batch_size: int = 16, chat_template: bool = False, level: float = 0.95

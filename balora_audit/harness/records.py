@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from balora_audit.errors import unknown_name
 from balora_audit.stats import ItemScores
 
-__all__ = ["HarnessItem", "HarnessMetric", "HarnessResult"]
+__all__ = ["HarnessItem", "HarnessMetric", "HarnessResult", "HarnessScores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +85,48 @@ class HarnessResult:
         if not rows:
             raise ValueError(f"no item of {task} has the number {metric!r}")
         return ItemScores.mean_of(tuple(item.id for item in rows), np.array([item.values[metric] for item in rows]))
+
+    def scores_of(self, row: HarnessMetric) -> ItemScores | None:
+        """Return the items behind an aggregate; None when it is not the mean of one number per item."""
+        try:
+            found = self.scores(row.task, row.metric, filter_name=row.filter)
+        except ValueError:
+            return None
+        mean = found.value()
+        return found if mean is not None and row.value is not None and abs(mean - row.value) <= 1e-9 * max(1.0, abs(mean)) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HarnessScores:
+    """A result as a unit of an audit keeps it: ``payload`` is its JSON in UTF-8, (bytes,) uint8."""
+
+    payload: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, result: HarnessResult) -> HarnessScores:
+        """Pack a result; requests are kept, of generated and scored responses all."""
+        text = json.dumps(asdict(result), ensure_ascii=False, default=str)
+        return cls(payload=np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8))
+
+    def result(self) -> HarnessResult:
+        """Unpack it."""
+        found = json.loads(self.payload.tobytes().decode("utf-8", "surrogatepass"))
+        items = [
+            HarnessItem(**{**row, "requests": tuple(map(tuple, row["requests"])), "responses": tuple(row["responses"])})
+            for row in found["items"]
+        ]
+        return HarnessResult(metrics=tuple(HarnessMetric(**row) for row in found["metrics"]), items=tuple(items))
+
+    def rows(self) -> Iterator[dict[str, object]]:
+        """Yield what ``samples/*.jsonl`` keeps of each item."""
+        for item in self.result().items:
+            yield {
+                "set": item.task,
+                "id": item.id,
+                "group": item.group,
+                "pair_id": item.pair_id,
+                "severity": item.severity,
+                "requests": item.requests,
+                "responses": item.responses,
+                "values": item.values,
+            }
