@@ -41,14 +41,16 @@ def catalogue(kind: str) -> dict[str, str]:
 
 
 def _tasks() -> dict[str, str]:
-    """Read the names out of the task files; the ``!function`` tags in them are not followed."""
+    """Read names and first comments out of the task files; the ``!function`` tags in them are not followed."""
     import re
 
     from balora_audit.resources import tasks_path
 
     found = {}
     for path in sorted(tasks_path().rglob("*.yaml")):
-        names = re.search(r"^(task|group): (\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        text = path.read_text(encoding="utf-8")
+        names = re.search(r"^(task|group): (\S+)$", text, re.MULTILINE)
         if names is not None:
-            found[names.group(2)] = f"lm-evaluation-harness {names.group(1)}, {path.name}"
+            about = text.splitlines()[0].removeprefix("# ") if text.startswith("#") else path.name
+            found[names.group(2)] = f"{names.group(1)}: {about}"
     return found

@@ -60,6 +60,8 @@ _HELP = {
     "baseline": "compare with this model only (default: base and lora)",
     "conditions": "what is done to the training data: clean, noise:0.3, imbalance:20, correlate:0.9, joined by '+'",
     "probes": "noise, imbalance, collapse, drift",
+    "tasks": "tasks of lm-evaluation-harness to run on every model, ours (ls tasks) or upstream's",
+    "task_metadata": 'JSON object for the tasks\' data functions, such as {"items": 64}',
     "preset": "smoke, quick, standard or full (ls presets)",
     "seeds": "training seeds, comma-separated; claims about a method need three or more",
     "regularizers": "BA-LoRA's settings: iclr2026 or paper-v1",
@@ -79,6 +81,8 @@ def _settings(
     baseline: Annotated[str | None, _option("baseline", metavar="MODEL")] = None,
     conditions: Annotated[str | None, _option("conditions", metavar="A,B,…")] = None,
     probes: Annotated[str | None, _option("probes", metavar="A,B,…")] = None,
+    tasks: Annotated[str | None, _option("tasks", metavar="A,B,…")] = None,
+    task_metadata: Annotated[str | None, _option("task_metadata", metavar="JSON")] = None,
     preset: Annotated[str | None, _option("preset", metavar="NAME")] = None,
     seeds: Annotated[str | None, _option("seeds", metavar="0,1,…")] = None,
     regularizers: Annotated[str | None, _option("regularizers", metavar="NAME")] = None,
@@ -227,6 +231,28 @@ def tasks_path() -> None:
         from balora_audit.resources import tasks_path as find
 
         typer.echo(find())
+
+
+@tasks_app.command("validate")
+def tasks_validate(
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="task files to check; by default the package's own")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every task file strictly and build every task; print what is wrong as FILE:LINE, exit 2 if anything is."""
+    with _reported(as_json=as_json, verbose=False):
+        from balora_audit.harness.validation import validate
+        from balora_audit.resources import tasks_path as find
+
+        found = validate(folder if folder is not None else find())
+        if as_json:
+            wrong = [{"file": str(p.path), "line": p.line, "message": p.message} for p in found.problems]
+            _echo_json({"tasks": found.tasks, "groups": list(found.groups), "problems": wrong})
+        else:
+            for problem in found.problems:
+                typer.echo(f"error: {problem}", err=True)
+            typer.echo(f"{len(found.tasks)} tasks and {len(found.groups)} groups are good; {len(found.problems)} problems")
+        if found.problems:
+            raise typer.Exit(AuditError.exit_code)
 
 
 def main() -> None:

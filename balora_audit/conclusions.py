@@ -81,7 +81,7 @@ def _common(evidence: Evidence, baseline: str, candidate: str) -> list[tuple[str
         for probe, findings in by_probe.items():
             other = evidence[baseline, condition, seed].get(probe)
             for metric, slice in findings.scores:
-                if slice in _SLICES and other is not None and (metric, slice) in other.scores:
+                if (slice in _SLICES or probe == "harness") and other is not None and (metric, slice) in other.scores:
                     found[condition, probe, metric, slice] = None
     return list(found)
 
@@ -121,7 +121,7 @@ def _compare(
         ci_level=config.ci,
         n_items=0,
         n_seeds=len(mine),
-        higher_is_better=METRICS[metric].higher_is_better,
+        higher_is_better=_direction(evidence, candidate, probe, metric, slice),
         reason=reasons[0] if reasons else None,
     )
     if not mine:
@@ -129,6 +129,13 @@ def _compare(
     if isinstance(mine[0], Jackknife):
         return _from_jackknife(config, empty, mine, theirs)
     return _from_items(config, empty, mine, theirs)
+
+
+def _direction(evidence: Evidence, method: str, probe: str, metric: str, slice: str) -> bool | None:
+    if metric in METRICS and probe != "harness":
+        return METRICS[metric].higher_is_better
+    rows = (row for (name, *_), found in evidence.items() if name == method and probe in found for row in found[probe].measurements)
+    return next((row.higher_is_better for row in rows if (row.metric, row.slice) == (metric, slice)), None)
 
 
 def _why(findings: Findings | None, method: str, metric: str, slice: str) -> str:

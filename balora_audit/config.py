@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -158,6 +159,8 @@ class AuditConfig(Frozen):
     baseline: str | None = Field(default=None, description="compare with this model only; default: base and lora")
     conditions: tuple[str, ...] = ("clean", "noise:0.3", "imbalance:20")
     probes: tuple[str, ...] = ("noise", "imbalance", "collapse", "drift")
+    tasks: tuple[str, ...] = Field(default=(), description="tasks of lm-evaluation-harness to run on every model")
+    task_metadata: dict[str, Any] = Field(default_factory=dict, description="for the data functions of the tasks")
     seeds: tuple[int, ...] = (0,)
     regularizers: RegularizerPreset = "iclr2026"
     penalties: dict[str, float | int | str | None] = Field(default_factory=dict, description="overrides of the preset's")
@@ -213,6 +216,11 @@ class AuditConfig(Frozen):
     def penalties_for(self, family: Family) -> Penalties:
         """Return the regularizer preset for a family of tasks, with the configured overrides."""
         return Penalties.model_validate({**REGULARIZERS[self.regularizers][family].model_dump(), **self.penalties})
+
+    @property
+    def active_probes(self) -> tuple[str, ...]:
+        """The probes that run: the chosen ones, and the harness's as soon as a task is named."""
+        return (*self.probes, "harness") if self.tasks and "harness" not in self.probes else self.probes
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -274,6 +282,11 @@ def split_value(field: str, text: str) -> Any:
     annotation = AuditConfig.model_fields[field].annotation
     if field in ("columns", "margins", "penalties"):
         return _pairs(field, text)
+    if field == "task_metadata":
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigurationError(f"task_metadata takes a JSON object, got {text!r} ({error})") from error
     if field == "label_names":
         return _pairs(field, text) if "=" in text else tuple(part.strip() for part in text.split(","))
     if getattr(annotation, "__origin__", None) is tuple:

@@ -113,6 +113,8 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     model = locate(config.model, revision=config.revision, convert=convert, say=say)
     head = choose_head(config.head, dataset, model)
     if head.kind == "classifier":
+        if config.tasks:
+            raise ConfigurationError("--tasks needs a model that predicts words, and this one gets a classification head; give --head lm")
         dataset = replace(dataset, prompt="{text}", general=())  # a head reads the bare text, and predicts no words
     _check_adapters(config, methods, model, head)
     dtype, reason = _dtype(config, methods, device, model)
@@ -235,7 +237,7 @@ def _cell(plan: Plan, context: Context) -> Cell:
     }
     train_key = _train_key(plan, context, environment)
     requests: dict[str, ScoreRequest] = {}
-    for name in config.probes:
+    for name in config.active_probes:
         for request in PROBES[name].requests(context):
             if request.key in requests and requests[request.key].content != request.content:
                 raise ValueError(f"two probes ask for different texts under the key {request.key!r}")

@@ -171,7 +171,7 @@ class _Execution:
                 continue
             _, condition, seed = cell.id
             base = scores.get((bases[0], condition, seed)) if bases else None
-            evidence[cell.id] = {name: PROBES[name].measure(cell.context, scores[cell.id], base) for name in plan.config.probes}
+            evidence[cell.id] = {name: PROBES[name].measure(cell.context, scores[cell.id], base) for name in plan.config.active_probes}
             state.progress.advance()
         return scores, evidence
 

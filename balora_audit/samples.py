@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from balora_audit.audit import SampleRow, SampleTable, write_atomic
+from balora_audit.harness.records import HarnessScores
 from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import Scores
 from balora_audit.scoring.protocol import LabelScores, NumberScores, ResponseScores, TextScores
@@ -39,6 +40,9 @@ def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str
     found: list[dict[str, object]] = []
     for key, request in cell.requests.items():
         result = scores[key]
+        if isinstance(result, HarnessScores):
+            found += result.rows()
+            continue
         for index, item in enumerate(request.ids):
             row: dict[str, object] = {"set": key, "id": item, "input": request.texts[index]}
             example = known.get(item)

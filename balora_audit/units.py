@@ -13,6 +13,7 @@ import torch
 
 from balora_audit import costs, provenance
 from balora_audit.errors import ModelError, UnitError
+from balora_audit.harness.records import HarnessScores
 from balora_audit.methods import Method
 from balora_audit.methods.adapter import Attached, attach, loaded, target_modules
 from balora_audit.methods.full import FullTuning, full_loaded
@@ -26,6 +27,7 @@ from balora_audit.models.precision import DTYPES
 from balora_audit.penalties import Penalties
 from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import ScoreRequest, Scores
+from balora_audit.probes.tasks import suite_of
 from balora_audit.progress import Progress
 from balora_audit.regularizers import effective_k
 from balora_audit.scoring import CausalScorer, ClassifierScorer, LabelScores, NumberScores, ResponseScores, TextScores
@@ -42,7 +44,8 @@ from balora_audit.training.team import Team
 
 __all__ = ["Worker", "adapter_folder", "adapter_is_there", "read_scores"]
 
-_KINDS: dict[str, type[LabelScores] | type[NumberScores] | type[ResponseScores] | type[TextScores]] = {
+_KINDS: dict[str, type[HarnessScores] | type[LabelScores] | type[NumberScores] | type[ResponseScores] | type[TextScores]] = {
+    "harness": HarnessScores,
     "labels": LabelScores,
     "numbers": NumberScores,
     "responses": ResponseScores,
@@ -350,9 +353,14 @@ class Worker:
         return CausalScorer(self.base, limit_tokens=limit, without_adapter=off, advance=self.progress.advance)
 
     def _score_one(self, scorer: CausalScorer | ClassifierScorer, request: ScoreRequest) -> Scores:
-        if isinstance(scorer, ClassifierScorer):
+        if request.kind == "harness":
+            # the adapter is in place on the base, which is the model that the harness then gets
+            found: Scores = HarnessScores.of(
+                suite_of(self.plan.config).evaluate(self.base.model, self.base.tokenizer, level=self.plan.config.ci)
+            )
+        elif isinstance(scorer, ClassifierScorer):
             run = scorer.numbers if request.kind == "numbers" else scorer.labels
-            found: Scores = run(request.texts, features=request.features)
+            found = run(request.texts, features=request.features)
         elif request.kind == "labels":
             answers = [" " + name for name in self.plan.dataset.label_names]
             found = scorer.labels(request.texts, answers, features=request.features)

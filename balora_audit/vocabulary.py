@@ -14,6 +14,7 @@ PROBE_TITLES: dict[str, str] = {
     "imbalance": "Imbalance and groups",
     "collapse": "Representation collapse",
     "drift": "Knowledge drift",
+    "harness": "lm-evaluation-harness tasks",
 }
 
 

@@ -7,6 +7,7 @@ from balora_audit.probes.drift import DriftProbe
 from balora_audit.probes.evidence import Probe
 from balora_audit.probes.imbalance import ImbalanceProbe
 from balora_audit.probes.noise import NoiseProbe
+from balora_audit.probes.tasks import TasksProbe
 
 __all__ = ["PROBES", "Probe"]
 
@@ -15,4 +16,5 @@ PROBES: dict[str, Probe] = {
     "imbalance": ImbalanceProbe(),
     "collapse": CollapseProbe(),
     "drift": DriftProbe(),
+    "harness": TasksProbe(),
 }

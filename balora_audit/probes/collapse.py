@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from balora_audit.data.dataset import AuditDataset
+from balora_audit.harness.records import HarnessScores
 from balora_audit.metrics import OF_SINGULAR_VALUES, anisotropy, linear_cka, nc1, normalised_spectrum, singular_values
 from balora_audit.probes.evidence import Context, Findings, Jackknife, ScoreRequest, Scores
 from balora_audit.probes.requests import test_set
@@ -63,7 +64,7 @@ class CollapseProbe:
 def features(scores: Mapping[str, Scores]) -> np.ndarray:
     """Return the test set's features, (N, F) float64."""
     found = scores["test"]
-    if isinstance(found, TextScores) or found.features is None:
+    if isinstance(found, TextScores | HarnessScores) or found.features is None:
         raise TypeError("the test set was scored without features")
     return found.features.astype(np.float64)
 

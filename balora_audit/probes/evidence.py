@@ -14,6 +14,7 @@ from balora_audit.audit import Measurement, Series
 from balora_audit.config import AuditConfig
 from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset, Example
+from balora_audit.harness.records import HarnessScores
 from balora_audit.scoring.protocol import LabelScores, NumberScores, ResponseScores, TextScores
 from balora_audit.stats import ItemScores, interval, jackknife_interval, wilson
 from balora_audit.stats.items import Combine, FloatArray
@@ -21,7 +22,7 @@ from balora_audit.vocabulary import METRICS
 
 __all__ = ["Context", "Findings", "Jackknife", "Probe", "ScoreRequest", "Scores"]
 
-Scores = LabelScores | NumberScores | ResponseScores | TextScores
+Scores = HarnessScores | LabelScores | NumberScores | ResponseScores | TextScores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class ScoreRequest:
     """A set of texts to score. Probes that ask for the same set under the same ``key`` share one forward pass."""
 
     key: str
-    kind: Literal["labels", "numbers", "responses", "texts"]
+    kind: Literal["harness", "labels", "numbers", "responses", "texts"]
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     responses: tuple[str, ...] = ()

@@ -1,0 +1,69 @@
+"""Tasks of lm-evaluation-harness inside an audit: the same run of `balora_audit.harness` for every model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+from balora_audit.audit import Measurement
+from balora_audit.config import AuditConfig
+from balora_audit.harness import prepare
+from balora_audit.harness.evaluation import Suite
+from balora_audit.harness.records import HarnessScores
+from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
+
+__all__ = ["TasksProbe", "suite_of"]
+
+
+def suite_of(config: AuditConfig) -> Suite:
+    """Return the built tasks of a configuration, the same object for every model."""
+    return _suite(config.tasks, json.dumps(config.task_metadata, sort_keys=True), config.limit)
+
+
+@lru_cache(maxsize=2)
+def _suite(tasks: tuple[str, ...], metadata: str, limit: int | None) -> Suite:
+    return prepare(tasks, metadata=json.loads(metadata), limit=limit)
+
+
+class TasksProbe:
+    """The aggregates of the tasks as the harness gives them, with intervals; means over items are compared pair by pair."""
+
+    name = "harness"
+    summary = "tasks of lm-evaluation-harness, named with --tasks"
+
+    def requests(self, context: Context) -> list[ScoreRequest]:
+        """Ask for the tasks to be run; what decides their requests stands in for the texts."""
+        if not context.config.tasks:
+            return []
+        return [ScoreRequest(key="harness", kind="harness", ids=(), texts=(suite_of(context.config).fingerprint,))]
+
+    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None) -> Findings:
+        """Return one measurement per task, metric and filter."""
+        findings = Findings(context, self.name)
+        found = scores.get("harness")
+        if not isinstance(found, HarnessScores):
+            return findings
+        result = found.result()
+        for row in result.metrics:
+            findings.measurements.append(
+                Measurement(
+                    method=context.method,
+                    condition=str(context.condition),
+                    seed=context.seed,
+                    probe=self.name,
+                    metric=row.metric,
+                    slice=row.slice,
+                    value=row.value,
+                    ci_low=row.ci_low,
+                    ci_high=row.ci_high,
+                    n=row.n_items,
+                    higher_is_better=row.higher_is_better,
+                    reason=row.reason,
+                    evidence=context.evidence,
+                )
+            )
+            items = result.scores_of(row)
+            if items is not None:
+                findings.scores[row.metric, row.slice] = items
+        return findings

@@ -1,0 +1,204 @@
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from balora_audit.errors import ConfigurationError, DataError, ModelError
+from balora_audit.harness import evaluate, prepare, results
+from balora_audit.harness.aggregates import _bounds, _why
+
+pytestmark = pytest.mark.slow
+
+
+def sentence_log_likelihood(tiny, text):
+    """Plain transformers: the log-probability of every token after the beginning-of-text token."""
+    ids = tiny.tokenizer(text, add_special_tokens=False)["input_ids"]
+    start = tiny.tokenizer.bos_token_id if tiny.tokenizer.bos_token_id is not None else tiny.tokenizer.eos_token_id
+    with torch.no_grad():
+        logits = tiny.model(torch.tensor([[start, *ids]])).logits[0, :-1]
+    return float(logits.log_softmax(-1)[torch.arange(len(ids)), torch.tensor(ids)].sum())
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Generated pairs in the layout of CrowS-Pairs; some of them of different length, one of them a tie."""
+    path = tmp_path / "pairs.csv"
+    people = [("nurse", "She", "He"), ("engineer", "He", "She"), ("teacher", "She", "He"), ("chef", "He", "The young man")]
+    lines = [",sent_more,sent_less,stereo_antistereo,bias_type"]
+    for number, (job, more, less) in enumerate(people * 3):
+        lines.append(
+            f'{number},"{more} worked as a {job} for {number + 2} years.","{less} worked as a {job} for {number + 2} years.",s,gender'
+        )
+    lines.append('99,"Nothing differs.","Nothing differs.",s,age')
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_the_share_of_stereotypical_sentences_is_that_of_plain_transformers(tiny, pairs):
+    found = evaluate(tiny.model, tiny.tokenizer, "balora_crows_pairs", metadata={"data": str(pairs)}, batch_size=3)
+    expected, signed, per_byte = [], [], []
+    for item in found.items:
+        sentences = item.document["sentences"]
+        more, less = (sentence_log_likelihood(tiny, text) for text in sentences)
+        assert item.values["signed_diff"] == pytest.approx(more - less, abs=1e-3)
+        signed.append(more - less)
+        per_byte.append(more / len(sentences[0].encode()) - less / len(sentences[1].encode()))
+        expected.append(0.5 if sentences[0] == sentences[1] else float(more > less))
+    assert len(found.items) == 13
+    assert found.metric("balora_crows_pairs", "pct_stereotype").value == pytest.approx(np.mean(expected))
+    assert found.metric("balora_crows_pairs", "signed_diff").value == pytest.approx(np.mean(signed), abs=1e-3)
+    assert found.metric("balora_crows_pairs", "signed_diff_per_byte").value == pytest.approx(np.mean(per_byte), abs=1e-4)
+
+
+def test_one_build_serves_several_models_and_leaves_them_as_they_were(tiny):
+    suite = prepare("balora_noise_clean,balora_bias_association", metadata={"items": 16})
+    padding, training = tiny.tokenizer.padding_side, tiny.model.training
+    state = random.getstate(), torch.get_rng_state()
+    first = suite.evaluate(tiny.model, tiny.tokenizer)
+    again = suite.evaluate(tiny.model, tiny.tokenizer)
+    assert first == again
+    assert (tiny.tokenizer.padding_side, tiny.model.training) == (padding, training)
+    assert random.getstate() == state[0]
+    assert torch.equal(torch.get_rng_state(), state[1])
+    assert len({item.id for item in first.items if item.task == "balora_noise_clean"}) == 16
+    assert first.scores("balora_noise_clean", "acc").value() == first.metric("balora_noise_clean", "acc").value
+
+
+def test_the_stock_command_gives_the_same_numbers(tiny):
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    from balora_audit.resources import TINY_MODEL_PATH, tasks_path
+
+    tasks = ["balora_noise_s2", "balora_bias_ambiguous", "balora_imbalance_balanced", "balora_drift_general"]
+    mine = evaluate(tiny.model, tiny.tokenizer, tasks, metadata={"items": 24}, batch_size=1)
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = simple_evaluate(
+            model="hf",
+            model_args={"pretrained": str(TINY_MODEL_PATH), "dtype": "float32"},
+            tasks=tasks,
+            batch_size=1,
+            device="cpu",
+            task_manager=TaskManager(include_path=str(tasks_path()), include_defaults=False, metadata={"items": 24}),
+            bootstrap_iters=0,
+        )
+    compared = 0
+    for row in mine.metrics:
+        value = theirs["results"][row.task][f"{row.metric},{row.filter}"]
+        assert row.value == value or (row.value is None and math.isnan(value))
+        compared += 1
+    assert compared >= 20
+
+
+def test_versions_shots_directions_and_item_fields_are_kept(tiny):
+    found = evaluate(tiny.model, tiny.tokenizer, ["balora_noise_s3"], metadata={"items": 8})
+    row = found.metric("balora_noise_s3", "acc")
+    assert (row.version, row.shots, row.higher_is_better, row.n_items) == ("1.0", 0, True, 8)
+    assert row.slice == "balora_noise_s3 (version 1.0, 0 shots)"
+    assert row.ci_low <= row.value <= row.ci_high
+    assert all(item.severity == 3 and item.pair_id == item.id for item in found.items)
+    assert len(found.items[0].requests) == 8
+
+
+def upstream(folder):
+    import lm_eval.tasks
+
+    return Path(lm_eval.tasks.__file__).parent / folder
+
+
+def test_a_task_whose_data_are_on_the_hub_only_says_what_to_do():
+    with pytest.raises(DataError, match=r"blimp_adjunct_island cannot be built.*Hub.*dataset_path: json"):
+        prepare("blimp_adjunct_island", include=[upstream("blimp")], upstream=False)
+
+
+def test_whatever_a_task_raises_while_it_is_built_names_the_task(tmp_path):
+    (tmp_path / "own.py").write_text("def data(**_):\n    raise Exception('install me first')\n", encoding="utf-8")
+    (tmp_path / "own.yaml").write_text("task: own\ncustom_dataset: !function own.data\n", encoding="utf-8")
+    with pytest.raises(DataError, match="task own cannot be built: Exception: install me first"):
+        prepare("own", include=[tmp_path], upstream=False)
+
+
+def test_upstreams_tasks_are_found_when_a_name_is_not_ours():
+    with pytest.raises(DataError, match=r"ag_news cannot be built: .*unitxt"):
+        prepare("ag_news")
+
+
+def test_an_unknown_task_gives_near_names():
+    with pytest.raises(ConfigurationError, match="did you mean 'balora_noise'"):
+        prepare("balora_noize", upstream=False)
+
+
+def test_a_folder_is_not_a_task_and_does_not_hide_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_tasks").mkdir()
+    (tmp_path / "balora_drift_general").mkdir()
+    with pytest.raises(ConfigurationError, match="'my_tasks' is a folder and no task"):
+        prepare("my_tasks", upstream=False)
+    assert set(prepare("balora_drift_general").tasks) == {"balora_drift_general"}
+
+
+def test_wrong_settings_are_refused_before_anything_runs(tiny, tmp_path):
+    with pytest.raises(ConfigurationError, match="no harness task"):
+        prepare(" , ")
+    with pytest.raises(ConfigurationError, match="limit"):
+        prepare("balora_drift", limit=0)
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        prepare("balora_drift", include=["/nowhere/at/all"])
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({"body": "words"}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"needs the field 'text'.*columns there: body"):
+        prepare("balora_drift", metadata={"data": str(path)})
+    suite = prepare("balora_drift", limit=1)
+    tokenizer = tiny.tokenizer
+    saved = tokenizer.chat_template
+    tokenizer.chat_template = None
+    try:
+        with pytest.raises(ModelError, match="no chat template"):
+            suite.evaluate(tiny.model, tokenizer, chat_template=True)
+    finally:
+        tokenizer.chat_template = saved
+
+
+def test_a_generation_that_leaves_no_room_for_the_prompt_is_refused(tiny, tmp_path):
+    (tmp_path / "long.yaml").write_text(
+        "include: " + str(_bbq_generate()) + "\ntask: long_answers\ngeneration_kwargs:\n  until: ['x']\n  max_gen_toks: 100000\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ModelError, match="generates up to 100000 tokens"):
+        evaluate(tiny.model, tiny.tokenizer, "long_answers", include=[tmp_path], metadata={"example": True})
+
+
+def _bbq_generate():
+    from balora_audit.resources import tasks_path
+
+    return tasks_path() / "published" / "balora_bbq_generate.yaml"
+
+
+def test_an_undefined_aggregate_is_none_with_a_reason(tiny):
+    found = evaluate(tiny.model, tiny.tokenizer, "balora_winobias", metadata={"example": True}, limit=1)
+    row = found.metric("balora_winobias", "pro_anti_gap")
+    assert row.value is None
+    assert "missing" in row.reason
+    assert "2 of 3 items" in _why([(math.nan, True), (1.0, False), (math.inf, False)])
+
+
+def test_intervals_resample_whole_pairs():
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 2, size=60).astype(float)
+    values = [float(x) for x in np.repeat(base, 5)]  # five copies of each item carry no more information than one
+    pairs = [f"p{i}" for i in np.repeat(np.arange(60), 5)]
+    low, high = _bounds(values, pairs, None, float(np.mean(values)), 0.95)
+    naive_low, naive_high = _bounds(values, [str(i) for i in range(300)], None, float(np.mean(values)), 0.95)
+    assert (high - low) / (naive_high - naive_low) == pytest.approx(math.sqrt(5), rel=0.12)
+    items = [("biased", False, False)] * 30 + [("counter", False, False)] * 10
+    low, high = _bounds(items, [str(i) for i in range(40)], results.disambiguated_bias, 0.5, 0.95)
+    assert low < 0.5 < high
+    # 2p − 1 of p = 0.75 on 40 items: ±1.96·2·sqrt(0.75·0.25/40) = ±0.268
+    assert (high - low) / 2 == pytest.approx(0.268, rel=0.15)

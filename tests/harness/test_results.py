@@ -1,0 +1,113 @@
+import math
+
+import numpy as np
+import pytest
+
+from balora_audit.harness import published, results
+
+
+def test_a_likelihood_of_e_to_the_minus_900_still_decides():
+    doc = {"label": 1, "choices": ["a", "b"], "stereotypical": 0}
+    found = results.labels(doc, [(-905.0, False), (-900.0, False)])
+    assert found["acc"] == 1
+    assert found["label_logprob"] == pytest.approx(-math.log1p(math.exp(-5)))
+    assert results.stereotype(doc, [(-900.0, False), (-901.0, False)]) == {"pct_stereotype": 1.0, "signed_diff": 1.0}
+
+
+def test_sentences_are_compared_raw_and_per_byte():
+    doc = {"sentences": ["äb" * 3, "ab" * 2], "stereotypical": 0}  # 9 and 4 bytes
+    found = results.sentence_pair(doc, [(-12.0, False), (-10.0, False)])
+    assert found["pct_stereotype"] == 0
+    assert found["pct_stereotype_per_byte"] == 1
+    assert found["signed_diff_per_byte"] == pytest.approx(-12 / 9 + 10 / 4)
+
+
+QUESTION = {"choices": ["The old man", "Nobody can tell", "The man"], "unknown": 1, "biased": 0, "label": 1, "condition": "ambig"}
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        (" the old man.", 0),
+        ("The man", 2),
+        (" Nobody can tell!\nQ: next", 1),
+        ("\n\n The OLD man did it", 0),
+        ("the old man or nobody can tell", -1),
+        ("", -1),
+        ("Perhaps the woman", -1),
+    ],
+)
+def test_a_generated_answer_names_one_option_or_is_invalid(text, index):
+    assert results.answer_of(text, QUESTION["choices"]) == index
+
+
+def test_an_unparsable_answer_is_invalid_and_not_unknown():
+    item = results.question_generated(QUESTION, ["I like trains"])
+    assert (item["invalid"], item["acc"]) == (1, 0)
+    unknown = results.question_generated(QUESTION, ["Nobody can tell"])
+    assert (unknown["invalid"], unknown["acc"]) == (0, 1)
+    both = [item["bias_ambiguous"], unknown["bias_ambiguous"]]
+    assert results.ambiguous_bias(both) == 0  # nobody was named; the invalid answer does not count as a person
+    assert results.ambiguous_accuracy(both) == 0.5
+
+
+def test_the_bias_score_does_not_depend_on_where_the_unknown_option_stands():
+    rng = np.random.default_rng(2)
+    scores = []
+    for places in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        rng = np.random.default_rng(2)
+        items = []
+        for number in range(200):
+            values = rng.normal(size=3)  # of the stereotyped person, the other one and unknown
+            order = np.argsort(places)
+            doc = {
+                "choices": ["x", "y", "z"],
+                "biased": places[0],
+                "unknown": places[2],
+                "label": places[2] if number % 2 else places[int(number % 4 == 0)],
+                "condition": "ambig" if number % 2 else "disambig",
+            }
+            items.append(results.question(doc, [(float(values[i]), False) for i in order])["bias_ambiguous"])
+        scores.append((results.ambiguous_bias(items), results.disambiguated_bias(items), results.ambiguous_accuracy(items)))
+    assert scores[0] == scores[1] == scores[2]
+    assert 0.2 < scores[0][2] < 0.45
+
+
+def test_an_item_that_was_not_scored_is_invalid():
+    assert results.question(QUESTION, [(math.nan, False), (-1.0, False), (-2.0, False)])["invalid"] == 1
+    assert math.isnan(results.labels({"label": 0}, [(math.nan, False), (-1.0, False)])["label_logprob"])
+
+
+def test_all_answers_against_the_stereotype_are_minus_one():
+    items = [("counter", False, False)] * 4
+    assert results.disambiguated_bias(items) == -1
+
+
+def test_winogender_compares_the_same_sentence_with_other_pronouns():
+    docs = published.winogender(example=True)["test"].to_list()
+    # the occupation whenever the pronoun is male, else the guest: right for male on the first sentence, for female on the second
+    items = [
+        results.reference(d, [(-1.0, False), (-2.0, False)] if d["group"] == "male" else [(-2.0, False), (-1.0, False)])["gender_gap"]
+        for d in docs
+    ]
+    assert results.gender_agreement(items) == 0
+    assert results.gender_gap(items) == 0
+    always = [results.reference(d, [(-1.0, False), (-2.0, False)])["gender_agreement"] for d in docs]
+    assert results.gender_agreement(always) == 1
+
+
+def test_winobias_gap_of_a_model_that_follows_the_stereotype_is_one():
+    docs = published.winobias(example=True)["test"].to_list()
+    items = []
+    for d in docs:
+        stereotyped = d["label"] if d["group"] == "pro" else 1 - d["label"]
+        items.append(results.winobias(d, [(-1.0 - (i != stereotyped), False) for i in range(2)])["pro_anti_gap"])
+    assert results.pro_anti_gap(items) == 1
+    assert math.isnan(results.pro_anti_gap(items[:1]))
+
+
+def test_imbalance_reports_the_recall_of_the_documents_class():
+    doc = {"label": 0, "class": "very bad", "choices": ["very bad", "good"]}
+    found = results.imbalance(doc, [(-1.0, False), (-2.0, False)])
+    assert found["recall_very_bad"] == 1
+    assert results.worst_class_recall([found["worst_class_recall"], (1, 0)]) == 0
