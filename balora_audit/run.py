@@ -75,8 +75,10 @@ def _begin(plan: Plan, store: RunStore, *, fresh: bool) -> AuditRecord | None:
 def _needed_bytes(plan: Plan, store: RunStore) -> int:
     """Guess generously: per adapter a tenth of the base's weights, per set of scores 2 MB, and something to work with."""
     weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors"))
-    adapters = sum(1 for cell in plan.cells if cell.train_key is not None and not store.has(cell.train_key))
-    return 100_000_000 + adapters * weights // 10 + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
+    missing = [cell for cell in plan.cells if cell.train_key is not None and not store.has(cell.train_key)]
+    # stored in float32, whatever the base's own format is
+    tuned = sum(2 * weights if plan.methods[cell.context.method].tuning == "full" else weights // 10 for cell in missing)
+    return 100_000_000 + tuned + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
 
 
 def _finished(plan: Plan, store: RunStore) -> AuditRecord | None:

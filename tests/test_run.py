@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 import balora_audit.units as units
@@ -20,6 +21,7 @@ from balora_audit.plan import make_plan, pairs
 from balora_audit.resources import SCHEMA_PATH, TINY_MODEL_PATH
 from balora_audit.run import execute
 from balora_audit.store import RunStore
+from balora_audit.training.loop import Trainer
 from balora_audit.units import read_scores
 
 pytestmark = pytest.mark.slow
@@ -174,6 +176,42 @@ def test_an_interrupted_run_continues_where_it_stopped(small_config, tmp_path, m
     assert trained == [("lora", "clean", 0), ("balora", "clean", 0)]
     whole = execute(plan, tmp_path / "whole")
     assert resumed.measurements == whole.measurements
+
+
+def test_an_interrupted_training_continues_within_itself(small_config, tmp_path, monkeypatch):
+    training = {"epochs": 2, "batch_size": 8, "checkpoint_steps": 3}
+    plan = make_plan(small_config(conditions=("clean",), models=("base", "balora"), probes=("drift",), training=training))
+    whole = execute(plan, tmp_path / "whole")
+    original, done = Trainer.step, []
+
+    def step(self, group, number, steps):
+        if len(done) == 8:
+            done.append(None)
+            raise KeyboardInterrupt
+        done.append(number)
+        return original(self, group, number, steps)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan, tmp_path / "run")
+    assert list((tmp_path / "run/units").glob("*.partial/state.json"))
+    resumed = execute(plan, tmp_path / "run")
+    assert done == [0, 1, 2, 3, 4, 5, 6, 7, None, 6, 7, 8, 9, 10, 11]
+    assert resumed.measurements == whole.measurements
+    assert [s.columns for s in resumed.series] == [s.columns for s in whole.series]
+    assert not list((tmp_path / "run/units").glob("*.partial"))
+
+
+def test_a_training_that_diverges_is_a_failed_unit_with_its_last_good_state(small_config, tmp_path):
+    training = {"epochs": 1, "batch_size": 8, "warmup_share": 0.0, "learning_rates": {"lora": 1e30}}
+    config = small_config(conditions=("clean",), models=("base", "lora", "pissa"), probes=("drift",), training=training)
+    record = execute(make_plan(config), tmp_path)
+    assert record.status == "incomplete"
+    assert [(cell.method, cell.status) for cell in record.cells] == [("base", "complete"), ("lora", "failed"), ("pissa", "complete")]
+    assert "not finite" in record.errors[0].message
+    kept = tmp_path / "adapters/lora/clean/seed0.diverged"
+    assert str(kept.relative_to(tmp_path)) in record.errors[0].message
+    assert all(torch.isfinite(value).all() for value in load_file(kept / "adapter_model.safetensors").values())
 
 
 def test_a_changed_adapter_file_is_trained_again(small_config, tmp_path):
