@@ -358,6 +358,7 @@ class Worker:
             found: Scores = HarnessScores.of(
                 suite_of(self.plan.config).evaluate(self.base.model, self.base.tokenizer, level=self.plan.config.ci)
             )
+            self.progress.advance(len(request.texts))
         elif isinstance(scorer, ClassifierScorer):
             run = scorer.numbers if request.kind == "numbers" else scorer.labels
             found = run(request.texts, features=request.features)

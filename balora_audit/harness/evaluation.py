@@ -129,6 +129,11 @@ class Suite:
     _encodings: list[tuple[Any, dict[tuple[str, str], Any]]] = field(default_factory=list, repr=False)
 
     @property
+    def documents(self) -> int:
+        """How many documents the tasks have together, after the limit."""
+        return sum(min(len(task.eval_docs), self.limit or len(task.eval_docs)) for task in self.tasks.values())
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over all that decides the numbers but the model: documents, task files, our code and the harness's version."""
         import lm_eval

@@ -1,4 +1,4 @@
-"""Association and bias measured on minimal pairs and on questions with an *unknown* answer (METHODS §5).
+"""Association and bias measured on minimal pairs and on questions with an *unknown* answer (docs/lm-eval.md).
 
 Everything works on log-likelihoods in nats and never exponentiates an unnormalised one, so that a likelihood of e^−900 is as
 good as any other. None marks what is undefined; nothing is replaced by 0.

@@ -36,7 +36,8 @@ class TasksProbe:
         """Ask for the tasks to be run; what decides their requests stands in for the texts."""
         if not context.config.tasks:
             return []
-        return [ScoreRequest(key="harness", kind="harness", ids=(), texts=(suite_of(context.config).fingerprint,))]
+        suite = suite_of(context.config)
+        return [ScoreRequest(key="harness", kind="harness", ids=(), texts=(suite.fingerprint,) * suite.documents)]
 
     def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None) -> Findings:
         """Return one measurement per task, metric and filter."""

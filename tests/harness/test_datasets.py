@@ -156,7 +156,11 @@ def test_winogender_and_winobias_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("make", [published.winogender, published.winobias, published.crows_pairs, published.bbq])
-def test_without_a_copy_the_error_says_what_to_get_and_how_to_give_it(make):
+def test_without_a_copy_the_error_says_what_to_get_and_how_to_give_it(make, monkeypatch):
+    def unreachable(*_, **__):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("datasets.load_dataset", unreachable)
     with pytest.raises(DataError, match=rf"balora_{make.__name__} needs a local copy.*github.com.*--metadata"):
         make()
 

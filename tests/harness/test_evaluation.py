@@ -1,7 +1,6 @@
 import json
 import math
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,15 +106,15 @@ def test_versions_shots_directions_and_item_fields_are_kept(tiny):
     assert len(found.items[0].requests) == 8
 
 
-def upstream(folder):
-    import lm_eval.tasks
+def test_a_task_whose_data_are_on_the_hub_only_says_what_to_do(tmp_path, monkeypatch):
+    def unreachable(*_, **__):
+        raise ConnectionError("no network")
 
-    return Path(lm_eval.tasks.__file__).parent / folder
-
-
-def test_a_task_whose_data_are_on_the_hub_only_says_what_to_do():
-    with pytest.raises(DataError, match=r"blimp_adjunct_island cannot be built.*Hub.*dataset_path: json"):
-        prepare("blimp_adjunct_island", include=[upstream("blimp")], upstream=False)
+    monkeypatch.setattr("datasets.load_dataset", unreachable)
+    text = "task: far\ndataset_path: balora-audit-tests/nowhere\ntest_split: test\ndoc_to_text: text\ndoc_to_target: text\n"
+    (tmp_path / "far.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"task far cannot be built.*Hub.*dataset_path: json"):
+        prepare("far", include=[tmp_path], upstream=False)
 
 
 def test_whatever_a_task_raises_while_it_is_built_names_the_task(tmp_path):
