@@ -59,6 +59,10 @@ def paired_rate_interval(only_candidate: int, only_baseline: int, n: int, level:
     return max(-1.0, a - b - half), min(1.0, a - b + half)
 
 
+_TOO_FEW = "too few items in a class or group for an interval that could be trusted"
+_NO_VARIATION = "every resample of the items gives the same difference: they say nothing about its uncertainty"
+
+
 def bootstrap_weights(n_items: int, n_resamples: int, rng: np.random.Generator) -> FloatArray:
     """Return how often each item is drawn in each resample: multinomial counts, (R, N), rows sum to N."""
     return rng.multinomial(n_items, np.full(n_items, 1 / n_items), size=n_resamples).astype(np.float64)
@@ -69,7 +73,8 @@ def interval(scores: ItemScores, *, level: float = 0.95, n_resamples: int = 2000
 
     Percentile for combinations that are smooth in the items; for a minimum or a root mean square, whose bootstrap
     distribution is shifted, the bias-corrected percentile (Efron 1981). None when that shift is too large to be corrected with
-    any trust, when there are fewer than two items, or when more than 5 % of the resamples leave a ratio without items.
+    any trust, when every resample gives the same value, when there are fewer than two items, or when more than 5 % of the
+    resamples leave a ratio without items.
     """
     if len(scores.ids) < 2:
         return None
@@ -120,7 +125,8 @@ def paired(
 
     The p-value is the share of replicates whose deviation from the estimate is at least as large as the estimate itself
     (two-sided, add-one, so never 0; Davison & Hinkley 1997, §4.4). Identical inputs give Δ = 0, an interval of zero
-    width and p = 1.
+    width and p = 1. Of different inputs, a bootstrap in which every replicate is the same, as where both models miss a class
+    altogether, gives no interval: agreement on these items is no certainty.
     """
     if len(candidate) != len(baseline) or not candidate:
         raise ValueError(f"need the same number of seeds for both models, at least one; got {len(candidate)} and {len(baseline)}")
@@ -147,6 +153,11 @@ def paired(
     defined = replicates[np.isfinite(replicates)]
     centre = float(defined.mean()) if shifted and len(defined) else delta
     p_value = (1 + int((np.abs(defined - centre) >= abs(delta) - 1e-12).sum())) / (1 + len(defined))
+    if all(_identical(mine, theirs) for mine, theirs in joined):
+        bounds = (0.0, 0.0)  # a model beside itself
+    reason = None
+    if bounds is None:
+        reason = _NO_VARIATION if len(defined) and np.ptp(defined) == 0 else _TOO_FEW
     return PairedResult(
         delta=delta,
         ci_low=bounds[0] if bounds else None,
@@ -157,8 +168,12 @@ def paired(
         candidate_value=mine_mean,
         n_items=count,
         n_lost=lost,
-        reason=None if bounds else "too few items in a class or group for an interval that could be trusted",
+        reason=reason,
     )
+
+
+def _identical(mine: ItemScores, theirs: ItemScores) -> bool:
+    return np.array_equal(mine.numerators, theirs.numerators) and np.array_equal(mine.denominators, theirs.denominators)
 
 
 def _replicates(joined: list[tuple[ItemScores, ItemScores]], n_resamples: int, seed: int) -> FloatArray:
@@ -199,6 +214,8 @@ def _bounds(values: FloatArray, estimate: float, level: float, *, shifted: bool)
     defined = values[np.isfinite(values)]
     if len(defined) < (1 - _MOST_UNDEFINED) * len(values):
         return None
+    if np.ptp(defined) == 0:
+        return None  # the items at hand say nothing about the uncertainty, which is no certainty
     shares = np.array([(1 - level) / 2, (1 + level) / 2])
     if shifted:
         close = np.isclose(defined, estimate, rtol=1e-9, atol=1e-12)

@@ -227,3 +227,16 @@ def test_the_paired_difference_of_a_shifted_statistic_covers_the_truth():
 def test_the_minimum_detectable_effect_of_a_known_design():
     # SE 1: the interval is ±1.96; at 80 % power the effect is 1.96 + 0.8416
     assert minimum_detectable_effect(-1.959964, 1.959964) == pytest.approx(2.8016, abs=1e-3)
+
+
+def test_a_bootstrap_without_variation_gives_no_interval():
+    """Both models miss the second class altogether, on different items of the first: no resample tells them apart."""
+    classes = np.array([[1.0] * 20 + [0.0] * 8, [0.0] * 20 + [1.0] * 8])
+    ids = tuple(map(str, range(28)))
+    one, two = classes.copy(), classes.copy()
+    one[1], two[1] = 0, 0
+    one[0, :3], two[0, 4:9] = 0, 0
+    found = paired(*([ItemScores(ids=ids, numerators=n, denominators=classes, combine="min")] for n in (one, two)))
+    assert (found.delta, found.ci_low, found.ci_high, found.p_value) == (0.0, None, None, None)
+    assert "say nothing about its uncertainty" in found.reason
+    assert interval(ItemScores(ids=ids, numerators=one, denominators=classes, combine="min")) is None
