@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from balora_audit.errors import ConfigurationError, ModelError
 from balora_audit.methods import find_methods
+from balora_audit.methods.adapter import loaded
 from balora_audit.methods.imported import bring_in
 from balora_audit.models.load import HeadSpec, load
 from balora_audit.models.locate import locate
 from balora_audit.plan import make_plan
 from balora_audit.resources import TINY_MODEL_PATH
 from balora_audit.run import execute
+from balora_audit.scoring import CausalScorer
 from balora_audit.store import RunStore
 from balora_audit.training.head_start import probe_head
 from balora_audit.units import read_scores
@@ -203,6 +206,25 @@ def test_an_adapter_trained_elsewhere_gives_its_own_logits_here(tiny, tmp_path, 
     assert float((found - expected).abs().max()) <= 1e-3 * float(expected.abs().max())
 
 
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings:UserWarning")
+def test_an_adapter_on_the_head_itself_is_scored_with_it(tiny, tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(TINY_MODEL_PATH, dtype=torch.float32)
+    theirs = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "lm_head"]))
+    fill(theirs, 0.2)
+    theirs.save_pretrained(tmp_path / "theirs")
+    bring_in(tiny, tmp_path / "theirs", tmp_path / "ours")
+    prompts, answers = ["Anna painted the"], [" house", " river"]
+    with loaded(tiny, tmp_path / "ours"):
+        found = CausalScorer(tiny, limit_tokens=64).labels(prompts, answers, features=False).log_likelihood[0]
+    ids = tiny.tokenizer(prompts[0]).input_ids
+    for answer, value in zip(answers, found, strict=True):
+        tail = tiny.tokenizer(answer, add_special_tokens=False).input_ids
+        with torch.no_grad():
+            logp = theirs.eval()(torch.tensor([ids + tail])).logits[0].log_softmax(-1)
+        expected = float(torch.stack([logp[len(ids) - 1 + i, token] for i, token in enumerate(tail)]).mean())
+        assert value == pytest.approx(expected, rel=1e-3)
+
+
 def test_an_adapter_trained_elsewhere_is_audited_beside_the_others(tiny, small_config, tmp_path):
     model = AutoModelForCausalLM.from_pretrained(TINY_MODEL_PATH, dtype=torch.float32)
     theirs = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]))
@@ -229,6 +251,11 @@ def test_adapters_that_cannot_be_audited_are_refused(tiny, tmp_path):
     (tmp_path / "pickled/adapter_model.bin").write_bytes(b"x")
     with pytest.raises(ModelError, match="a pickle"):
         bring_in(tiny, tmp_path / "pickled", tmp_path / "out")
+    (tmp_path / "biased").mkdir()
+    shutil.copy(tmp_path / "random/adapter_model.safetensors", tmp_path / "biased")
+    (tmp_path / "biased/adapter_config.json").write_text(json.dumps({**config, "bias": "all"}), encoding="utf-8")
+    with pytest.raises(ModelError, match="bias: all"):
+        bring_in(tiny, tmp_path / "biased", tmp_path / "out")
     other = load(locate("tiny"), device=torch.device("cpu"), dtype=torch.float32)
     other.model.model.layers[0].self_attn.q_proj = torch.nn.Linear(128, 64)
     with pytest.raises(ModelError, match="another base"):

@@ -20,6 +20,8 @@ from balora_audit.models.load import LoadedModel
 __all__ = ["bring_in"]
 
 _PREFIX = "base_model.model."
+_FACTORS = (".lora_A.", ".lora_B.", ".lora_magnitude_vector")
+_BEYOND_FACTORS = ("bias", "layer_replication", "trainable_token_indices", "megatron_config", "use_qalora")
 _CHANGES_THE_BASE: dict[str, Initialiser] = {"pissa": principal_factors, "olora": orthonormal_factors}
 
 
@@ -75,6 +77,9 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ModelError(f"{source} cannot be read: {error}") from error
     if settings.get("peft_type") != "LORA":
         raise ModelError(f"{source} is an adapter of type {settings.get('peft_type')}; only LoRA and its variants can be audited")
+    for name in _BEYOND_FACTORS:
+        if settings.get(name) not in (None, [], {}, "none", False):
+            raise ModelError(f"{source} changes more than low-rank factors do ({name}: {settings[name]}); that cannot be audited")
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ModelError(f"{source}: {name} has numbers that are not finite")
@@ -83,6 +88,9 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _match(base: LoadedModel, tensors: dict[str, Tensor], source: Path) -> dict[str, nn.Linear]:
     modules: dict[str, nn.Linear] = {}
+    for name in tensors:
+        if not any(part in name for part in (*_FACTORS, *([base.head_name] if base.head_name is not None else []))):
+            raise ModelError(f"{source} has weights that are no low-rank factors ({name}); that cannot be audited")
     known = dict(base.model.named_modules())
     for name, tensor in tensors.items():
         if ".lora_A." not in name:

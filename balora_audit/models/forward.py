@@ -92,5 +92,6 @@ class CausalForward:
 
     def logits_of(self, states_MD: Tensor) -> Tensor:
         """Return float32 logits (M, V) of hidden states (M, D); exact only where :attr:`selective` holds."""
-        logits: Tensor = self.head(states_MD).float()
+        # looked up anew: an adapter from elsewhere may have wrapped the head
+        logits: Tensor = self.model.get_output_embeddings()(states_MD).float()
         return logits
