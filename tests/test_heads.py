@@ -206,7 +206,7 @@ def test_an_adapter_trained_elsewhere_gives_its_own_logits_here(tiny, tmp_path, 
     assert float((found - expected).abs().max()) <= 1e-3 * float(expected.abs().max())
 
 
-@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings:UserWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what PEFT says about adapters on tied heads
 def test_an_adapter_on_the_head_itself_is_scored_with_it(tiny, tmp_path):
     model = AutoModelForCausalLM.from_pretrained(TINY_MODEL_PATH, dtype=torch.float32)
     theirs = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "lm_head"]))

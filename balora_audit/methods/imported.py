@@ -88,6 +88,7 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _match(base: LoadedModel, tensors: dict[str, Tensor], source: Path) -> dict[str, nn.Linear]:
     modules: dict[str, nn.Linear] = {}
+    _drop_copies(base, tensors)
     for name in tensors:
         if not any(part in name for part in (*_FACTORS, *([base.head_name] if base.head_name is not None else []))):
             raise ModelError(f"{source} has weights that are no low-rank factors ({name}); that cannot be audited")
@@ -107,6 +108,15 @@ def _match(base: LoadedModel, tensors: dict[str, Tensor], source: Path) -> dict[
     if not modules:
         raise ModelError(f"{source} has no low-rank factors")
     return modules
+
+
+def _drop_copies(base: LoadedModel, tensors: dict[str, Tensor]) -> None:
+    """Leave out what PEFT saves of the base itself where an adapter sits on an embedding, if it is this base's."""
+    parameters = dict(base.model.named_parameters(remove_duplicate=False))
+    for name in [name for name in tensors if ".base_layer." in name]:
+        own = parameters.get(name.removeprefix(_PREFIX).replace(".base_layer.", "."))
+        if own is not None and own.shape == tensors[name].shape and bool((tensors[name].to(own.dtype) == own.cpu()).all()):
+            del tensors[name]
 
 
 def _anchored(
