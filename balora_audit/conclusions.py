@@ -73,7 +73,7 @@ def _decide(config: AuditConfig, claim: Claim, evidence: Evidence) -> Comparison
         smallest = minimum_detectable_effect(row.ci_low, row.ci_high, config.ci)
         detectable = f"the smallest difference that this design finds with 80 % power is about {smallest:.3g}"
         reason = f"{reason}; {detectable}" if reason else detectable
-    return replace(row, claim=claim.id, margin=claim.margin, verdict=said, reason=reason)
+    return replace(row, claim=claim.id, margin=claim.margin, higher_is_better=claim.higher_is_better, verdict=said, reason=reason)
 
 
 def _adjust(rows: list[Comparison]) -> list[Comparison]:
@@ -155,14 +155,15 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
     candidate = [scores for scores in mine if isinstance(scores, ItemScores)]
     baseline = [scores for scores in theirs if isinstance(scores, ItemScores)]
     found = paired(candidate, baseline, level=config.ci, n_resamples=config.resamples, seed=0)
-    p_value, test, low, high = found.p_value, found.test, found.ci_low, found.ci_high
+    p_value, test, low, high, why = found.p_value, found.test, found.ci_low, found.ci_high, found.reason
     if found.delta is not None and all(_binary(scores) for scores in (*candidate, *baseline)):
         only = [_discordant(mine, theirs) for mine, theirs in zip(candidate, baseline, strict=True)]
         if len(only) == 1:
             low, high = paired_rate_interval(len(only[0][0]), len(only[0][1]), found.n_items, config.ci)
-            p_value, test = _mcnemar(only[0], found.n_items), "McNemar exact"
+            p_value, test, why = _mcnemar(only[0], found.n_items), "McNemar exact", None
         elif not any(items for pair in only for items in pair):
             low, high = paired_rate_interval(0, 0, found.n_items, config.ci)  # agreement on every item is no certainty
+            p_value, why = 1.0, None
     losses = [
         f"{found.n_lost} items were measured for one model only and left out" if found.n_lost else None,
         f"{found.n_excluded} scores were not finite and left out" if found.n_excluded else None,
@@ -178,7 +179,7 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
         baseline_value=found.baseline_value,
         candidate_value=found.candidate_value,
         n_items=found.n_items,
-        reason="; ".join(part for part in (found.reason or empty.reason, lost) if part) or None,
+        reason="; ".join(part for part in (why or empty.reason, lost) if part) or None,
     )
 
 

@@ -16,11 +16,12 @@ import yaml
 import balora_audit.audit as records
 from balora_audit import provenance, samples
 from balora_audit.audit import AuditRecord, ModelRow, Units, write_atomic
+from balora_audit.claims import pairs
 from balora_audit.conclusions import compare_all
 from balora_audit.data.dataset import fingerprint
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
 from balora_audit.methods import METHODS
-from balora_audit.plan import Cell, Plan, pairs
+from balora_audit.plan import Cell, Plan
 from balora_audit.probes import PROBES
 from balora_audit.probes.collapse import features, joint_tsne
 from balora_audit.probes.evidence import Findings, Scores
@@ -304,6 +305,7 @@ class _Execution:
         out = state.store.folder
         return {
             "run_key": plan.run_key,
+            "claims_sha256": records.claims_hash(plan.claims),
             "model": {
                 "name": plan.model.name,
                 "origin": plan.model.origin,

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("methods", "models"),
     ("scoring", "training"),
     ("harness", "probes"),
-    ("conclusions", "costs", "plan", "provenance", "run", "samples", "store", "units"),
+    ("claims", "conclusions", "costs", "plan", "provenance", "run", "samples", "store", "units"),
     ("report",),
     ("__init__", "__main__", "api", "catalogue", "cli", "doctor", "preview", "terminal"),
 )
