@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("harness", "probes"),
     ("claims", "conclusions", "costs", "plan", "provenance", "run", "samples", "store", "units"),
     ("report",),
-    ("__init__", "__main__", "api", "catalogue", "cli", "doctor", "preview", "terminal"),
+    ("__init__", "__main__", "api", "catalogue", "cli", "doctor", "preview", "tables", "terminal"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 
