@@ -42,6 +42,12 @@ class Audit:
         """The paired comparisons, one row each, with the columns of `balora_audit.audit.Comparison`."""
         return _frame(self.record.comparisons, Comparison)
 
+    def table(self, kind: str = "comparisons", format: str = "markdown") -> str:
+        """Return the ``comparisons`` or ``measurements`` with their intervals as a ``markdown`` or ``latex`` table."""
+        from balora_audit.tables import table
+
+        return table(self.record, kind, format)
+
     def render(self, path: str | Path | None = None) -> Path:
         """Write the HTML report (to ``report.html`` in the run folder by default) and return its path."""
         from balora_audit.report import render

@@ -163,6 +163,7 @@ def _provenance(state: State, command: str | None) -> dict[str, Any]:
     out = state.store.folder
     return {
         "run_key": plan.run_key,
+        "claims_sha256": records.claims_hash(plan.claims),
         "model": {
             "name": plan.model.name,
             "origin": plan.model.origin,

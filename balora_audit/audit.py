@@ -6,11 +6,12 @@ Every record is frozen, keyword-only and validated when it is made. A quantity t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
     "SampleTable",
     "Series",
     "Units",
+    "claims_hash",
     "json_schema",
     "read",
     "write_atomic",
@@ -137,6 +139,12 @@ class Claim:
     slice: str = "all"
     margin: float
     higher_is_better: bool
+
+
+def claims_hash(claims: Sequence[Claim]) -> str:
+    """Return the SHA-256 of the claims, whatever their order; any edit of a claim changes it."""
+    rows = sorted(json.dumps(asdict(claim), sort_keys=True, ensure_ascii=False) for claim in claims)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

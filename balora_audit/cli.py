@@ -195,6 +195,20 @@ def render(run: RunFolder, out: Annotated[Path | None, typer.Option("--out", met
         typer.echo(render_run(run, out))
 
 
+@app.command()
+def tables(
+    run: RunFolder,
+    kind: Annotated[str, typer.Option("--kind", metavar="comparisons|measurements")] = "comparisons",
+    format: Annotated[str, typer.Option("--format", metavar="markdown|latex")] = "markdown",
+) -> None:
+    """Print the comparisons or measurements of RUN with their intervals; needs no model."""
+    with _reported(as_json=False, verbose=False):
+        from balora_audit.audit import read
+        from balora_audit.tables import table
+
+        typer.echo(table(read(run), kind, format), nl=False)
+
+
 @app.command("ls")
 def list_things(kind: Annotated[str, typer.Argument(metavar="models|methods|conditions|perturbations|probes|tasks|presets")]) -> None:
     """List what there is to choose from, one line each."""

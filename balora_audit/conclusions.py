@@ -10,7 +10,16 @@ import numpy as np
 from balora_audit.audit import Claim, Comparison
 from balora_audit.config import AuditConfig
 from balora_audit.probes.evidence import Findings, Jackknife
-from balora_audit.stats import ItemScores, holm, mcnemar_exact, paired, paired_jackknife, paired_rate_interval, verdict
+from balora_audit.stats import (
+    ItemScores,
+    holm,
+    mcnemar_exact,
+    minimum_detectable_effect,
+    paired,
+    paired_jackknife,
+    paired_rate_interval,
+    verdict,
+)
 from balora_audit.vocabulary import METRICS
 
 __all__ = ["Evidence", "compare_all"]
@@ -60,7 +69,11 @@ def _decide(config: AuditConfig, claim: Claim, evidence: Evidence) -> Comparison
     reason = row.reason
     if failed:
         reason = "failed: " + ", ".join(f"{method} under {condition}, seed {seed}" for method, condition, seed in failed)
-    return replace(row, claim=claim.id, margin=claim.margin, verdict=said, reason=reason)
+    if said == "inconclusive" and row.ci_low is not None and row.ci_high is not None:
+        smallest = minimum_detectable_effect(row.ci_low, row.ci_high, config.ci)
+        detectable = f"the smallest difference that this design finds with 80 % power is about {smallest:.3g}"
+        reason = f"{reason}; {detectable}" if reason else detectable
+    return replace(row, claim=claim.id, margin=claim.margin, higher_is_better=claim.higher_is_better, verdict=said, reason=reason)
 
 
 def _adjust(rows: list[Comparison]) -> list[Comparison]:
@@ -149,15 +162,20 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
     candidate = [scores for scores in mine if isinstance(scores, ItemScores)]
     baseline = [scores for scores in theirs if isinstance(scores, ItemScores)]
     found = paired(candidate, baseline, level=config.ci, n_resamples=config.resamples, seed=0)
-    p_value, test, low, high = found.p_value, found.test, found.ci_low, found.ci_high
+    p_value, test, low, high, why = found.p_value, found.test, found.ci_low, found.ci_high, found.reason
     if found.delta is not None and all(_binary(scores) for scores in (*candidate, *baseline)):
         only = [_discordant(mine, theirs) for mine, theirs in zip(candidate, baseline, strict=True)]
         if len(only) == 1:
             low, high = paired_rate_interval(len(only[0][0]), len(only[0][1]), found.n_items, config.ci)
-            p_value, test = _mcnemar(only[0], found.n_items), "McNemar exact"
+            p_value, test, why = _mcnemar(only[0], found.n_items), "McNemar exact", None
         elif not any(items for pair in only for items in pair):
             low, high = paired_rate_interval(0, 0, found.n_items, config.ci)  # agreement on every item is no certainty
-    lost = f"{found.n_lost} items were measured for one model only and left out" if found.n_lost else None
+            p_value, why = 1.0, None
+    losses = [
+        f"{found.n_lost} items were measured for one model only and left out" if found.n_lost else None,
+        f"{found.n_excluded} scores were not finite and left out" if found.n_excluded else None,
+    ]
+    lost = "; ".join(part for part in losses if part) or None
     return replace(
         empty,
         delta=found.delta,
@@ -168,7 +186,7 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
         baseline_value=found.baseline_value,
         candidate_value=found.candidate_value,
         n_items=found.n_items,
-        reason=found.reason or empty.reason or lost,
+        reason="; ".join(part for part in (why or empty.reason, lost) if part) or None,
     )
 
 

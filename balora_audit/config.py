@@ -17,6 +17,7 @@ __all__ = [
     "PRESETS",
     "AdapterConfig",
     "AuditConfig",
+    "ClaimConfig",
     "NoiseConfig",
     "TrainingConfig",
     "resolve",
@@ -139,6 +140,19 @@ _DEFAULT_MARGINS: dict[str, float] = {
 }
 
 
+class ClaimConfig(Frozen):
+    """A claim in the user's words: *candidate is better than baseline on metric by more than margin, trained on condition*."""
+
+    metric: str
+    candidate: str
+    baseline: str = "base"
+    condition: str = "clean"
+    probe: str | None = None
+    slice: str = "all"
+    margin: float | None = Field(default=None, ge=0, allow_inf_nan=False, description="δ; the metric's own when left out")
+    direction: Literal["higher", "lower"] | None = Field(default=None, description="what is better; the metric's own when left out")
+
+
 class AuditConfig(Frozen):
     """One audit, resolved: everything that decides its numbers."""
 
@@ -168,6 +182,7 @@ class AuditConfig(Frozen):
     training: TrainingConfig = TrainingConfig()
     noise: NoiseConfig = NoiseConfig()
     margins: dict[str, float] = Field(default_factory=dict)
+    claims: tuple[ClaimConfig, ...] = Field(default=(), description="what is claimed beforehand; a default set when empty")
     ci: float = Field(default=0.95, gt=0.5, lt=1.0)
     resamples: int = Field(default=5000, ge=200)
     limit: int | None = Field(default=None, ge=2)
@@ -231,7 +246,9 @@ class AuditConfig(Frozen):
 
     def margin(self, metric: str) -> float:
         """Return δ for a metric: the configured one, else the default."""
-        return self.margins.get(metric, _DEFAULT_MARGINS[metric])
+        if metric not in self.margins and metric not in _DEFAULT_MARGINS:
+            raise ConfigurationError(f"{metric} has no margin of its own; give its claim one")
+        return self.margins.get(metric, _DEFAULT_MARGINS.get(metric, 0.0))
 
 
 def resolve(

@@ -10,6 +10,7 @@ import torch
 
 from balora_audit import provenance
 from balora_audit.audit import Claim
+from balora_audit.claims import declare
 from balora_audit.config import AuditConfig
 from balora_audit.data import AuditDataset, load
 from balora_audit.data.conditions import Condition, apply, parse
@@ -25,7 +26,6 @@ from balora_audit.models.skeleton import skeleton
 from balora_audit.probes import PROBES
 from balora_audit.probes.evidence import Context, ScoreRequest
 from balora_audit.store import content_key, hash_files
-from balora_audit.vocabulary import METRICS
 
 __all__ = ["Cell", "Plan", "make_plan"]
 
@@ -131,7 +131,7 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         claims=(),
     )
     _lay_out(plan, conditions)
-    plan.claims = tuple(_claims(config, dataset, conditions))
+    plan.claims = tuple(declare(config, dataset, conditions))
     return plan
 
 
@@ -271,58 +271,3 @@ def _train_key(plan: Plan, context: Context, environment: dict[str, Any]) -> str
             "seed": context.seed,
         },
     )
-
-
-def _claims(config: AuditConfig, dataset: AuditDataset, conditions: list[Condition]) -> Iterable[Claim]:
-    """Yield the default claims: each fine-tuned model against each baseline, a few headline metrics per probe."""
-    methods = find_methods(config.models)
-    for baseline, candidate in pairs(config):
-        elsewhere = "imported" in (methods[baseline].tuning, methods[candidate].tuning)
-        for probe, metric, condition in _headlines(config, dataset, conditions):
-            if elsewhere and not condition.is_clean:
-                continue
-            if metric == "kl_per_token" and methods[baseline].is_base:
-                continue  # the base has no distance from itself; every model loses, by definition
-            yield Claim(
-                id=f"{candidate}-vs-{baseline}:{probe}/{metric}@{condition}",
-                baseline=baseline,
-                candidate=candidate,
-                condition=str(condition),
-                probe=probe,
-                metric=metric,
-                margin=config.margin(metric),
-                higher_is_better=bool(METRICS[metric].higher_is_better),
-            )
-
-
-def pairs(config: AuditConfig) -> list[tuple[str, str]]:
-    """Return (baseline, candidate) pairs, each unordered pair once; the untrained base is never a candidate."""
-    found: list[tuple[str, str]] = []
-    methods = find_methods(config.models)
-    for baseline in config.baselines:
-        for candidate in config.model_names:
-            if candidate != baseline and not methods[candidate].is_base and (candidate, baseline) not in found:
-                found.append((baseline, candidate))
-    return found
-
-
-def _headlines(config: AuditConfig, dataset: AuditDataset, conditions: list[Condition]) -> Iterable[tuple[str, str, Condition]]:
-    """Yield (probe, metric, condition): what is claimed by default, as far as data and conditions can decide it."""
-    labelled = dataset.task == "classification"
-    grouped = len({example.group for example in dataset.test} - {None}) >= 2
-    twinned = any(example.counterfactual is not None for example in dataset.test)
-    tail = "tail_recall" if len(dataset.label_names) >= 3 else "worst_class_recall"
-    for condition in conditions:
-        clean = condition.is_clean
-        wanted = (
-            ("noise", "accuracy_drop", clean and labelled),
-            ("noise", "response_nll_rise", clean and dataset.task == "generation"),
-            ("noise", "unexplained_rise", clean and dataset.task == "regression"),
-            ("noise", "memorisation", condition.noise is not None),
-            ("imbalance", tail, condition.imbalance is not None),
-            ("imbalance", "tpr_gap_rms", (clean or condition.correlate is not None) and labelled and grouped),
-            ("imbalance", "counterfactual_flip_rate", (clean or condition.correlate is not None) and labelled and twinned),
-            ("collapse", "effective_rank", clean),
-            ("drift", "kl_per_token", clean and bool(dataset.general)),
-        )
-        yield from ((probe, metric, condition) for probe, metric, holds in wanted if holds and probe in config.probes)

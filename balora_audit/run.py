@@ -11,9 +11,10 @@ import balora_audit.audit as records
 from balora_audit import samples
 from balora_audit.assembly import State, assemble
 from balora_audit.audit import AuditRecord, write_atomic
+from balora_audit.claims import pairs
 from balora_audit.conclusions import compare_all
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
-from balora_audit.plan import Cell, Plan, pairs
+from balora_audit.plan import Cell, Plan
 from balora_audit.probes import PROBES
 from balora_audit.probes.collapse import features, joint_tsne
 from balora_audit.probes.evidence import Findings, Scores

@@ -91,7 +91,6 @@ METRICS: dict[str, MetricInfo] = {
         "METHODS §4",
     ),
     "token_accuracy": _share("token accuracy", True, "Share of response tokens that are the model's first choice.", "METHODS §4"),
-    # imbalance and groups
     "unexplained_variance": _number(
         "unexplained variance", "ratio", False, "Mean squared error over the variance of the test targets (1 − R²).", "METHODS §4"
     ),
@@ -102,6 +101,7 @@ METRICS: dict[str, MetricInfo] = {
         "Unexplained variance on the noisy copies minus that on the clean texts, same items.",
         "METHODS §4",
     ),
+    # imbalance and groups
     "recall": _share("recall", True, "Share of a class's items that are found.", "METHODS §5"),
     "balanced_accuracy": _share("balanced accuracy", True, "Mean of the per-class recalls.", "METHODS §5"),
     "worst_class_recall": _share("worst-class recall", True, "The smallest per-class recall.", "METHODS §5"),

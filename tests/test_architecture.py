@@ -21,9 +21,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("methods", "models"),
     ("scoring", "training"),
     ("harness", "probes"),
-    ("assembly", "conclusions", "costs", "plan", "provenance", "run", "samples", "store", "units"),
+    ("assembly", "claims", "conclusions", "costs", "plan", "provenance", "run", "samples", "store", "units"),
     ("report",),
-    ("__init__", "__main__", "api", "catalogue", "cli", "doctor", "preview", "terminal"),
+    ("__init__", "__main__", "api", "catalogue", "cli", "doctor", "preview", "tables", "terminal"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 

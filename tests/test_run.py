@@ -15,9 +15,10 @@ from transformers import AutoModelForCausalLM
 import balora_audit.units as units
 from balora_audit import compare, load
 from balora_audit.audit import json_schema
+from balora_audit.claims import pairs
 from balora_audit.conclusions import compare_all
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
-from balora_audit.plan import make_plan, pairs
+from balora_audit.plan import make_plan
 from balora_audit.resources import SCHEMA_PATH, TINY_MODEL_PATH
 from balora_audit.run import execute
 from balora_audit.store import RunStore

@@ -8,7 +8,7 @@ ratios; KL per token is ``Σ KL / Σ tokens``. Resampling items is then one matr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -48,12 +48,15 @@ class ItemScores:
         ``ratio_k = Σ_i w_i·numerators[k, i] / Σ_i w_i·denominators[k, i]`` with item weights w.
     combine : name in `COMBINERS`
         ``rms_difference`` takes the root mean square of ``ratio_k − ratio_{k+K/2}`` for k < K/2.
+    excluded : int
+        How many items were left out because one of their numbers was not finite; counted here, never passed in.
     """
 
     ids: tuple[str, ...]
     numerators: FloatArray
     denominators: FloatArray
     combine: Combine = "mean"
+    excluded: int = field(default=0, init=False, compare=False)
 
     def __post_init__(self) -> None:
         shape = self.numerators.shape
@@ -63,8 +66,13 @@ class ItemScores:
             raise ValueError("item ids must be unique")
         if self.combine not in COMBINERS:
             raise ValueError(f"unknown combine {self.combine!r}; valid: {', '.join(COMBINERS)}")
-        if not (np.isfinite(self.numerators).all() and np.isfinite(self.denominators).all()):
-            raise ValueError("numerators and denominators must be finite; exclude and count such items before")
+        finite_N = np.isfinite(self.numerators).all(axis=0) & np.isfinite(self.denominators).all(axis=0)
+        if not finite_N.all():
+            kept = np.flatnonzero(finite_N)
+            object.__setattr__(self, "ids", tuple(self.ids[index] for index in kept))
+            object.__setattr__(self, "numerators", self.numerators[:, kept])
+            object.__setattr__(self, "denominators", self.denominators[:, kept])
+            object.__setattr__(self, "excluded", int((~finite_N).sum()))
 
     @classmethod
     def mean_of(cls, ids: tuple[str, ...], values: FloatArray) -> ItemScores:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from balora_audit.audit import claims_hash
 from balora_audit.report.blocks import Definitions, Details, Note, Section, Table
 from balora_audit.report.numbers import MISSING, condition_title, info, magnitude
 from balora_audit.report.rows import Reader
@@ -53,8 +54,15 @@ def scope(reader: Reader) -> Section:
             for claim in record.claims
         ),
     )
-    folded = Details(summary=f"The {len(record.claims)} declared claims and their margins", blocks=(claims,))
-    return Section(id="scope", title="Scope", blocks=(Definitions(rows=rows), folded))
+    declared = record.provenance.get("claims_sha256")
+    edited = declared is not None and declared != claims_hash(record.claims)
+    warning = Note(text=f"These claims are not the ones that were declared before the run (SHA-256 {declared}).")
+    proof = Note(text=f"SHA-256 of the claims as they were declared: {declared}.", tone="quiet")
+    folded = Details(
+        summary=f"The {len(record.claims)} declared claims and their margins",
+        blocks=(claims, proof) if declared is not None and not edited else (claims,),
+    )
+    return Section(id="scope", title="Scope", blocks=(Definitions(rows=rows), *((warning,) if edited else ()), folded))
 
 
 def _mapping(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:
