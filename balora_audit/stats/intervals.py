@@ -126,8 +126,8 @@ def paired(
     least S − 1: his own, estimated from two seeds, are too many whenever the two happen to agree.
 
     A bootstrap without any spread proves nothing about counts: two models that both miss every item of a class differ by 0 in
-    each resample. Such an interval is withheld with a reason. Only measured (not counted) scores that are the same number
-    on every item give an interval of zero width and p = 1: that is one model twice.
+    each resample. Such an interval is withheld with a reason, and so is the p-value, unless the two agree on every item (p = 1).
+    Only measured (not counted) scores that are the same number on every item give an interval of zero width: one model twice.
     """
     if len(candidate) != len(baseline) or not candidate:
         raise ValueError(f"need the same number of seeds for both models, at least one; got {len(candidate)} and {len(baseline)}")
@@ -153,10 +153,11 @@ def paired(
     shifted = joined[0][0].combine in _SHIFTED
     reason = "too few items in a class or group for an interval that could be trusted"
     bounds: tuple[float, float] | None
+    p_value, equal = 1.0, False
     if _same_measurements(joined):
-        bounds, p_value = (0.0, 0.0), 1.0
+        bounds = (0.0, 0.0)
     elif _spreadless(by_seed_SR):
-        bounds, p_value = None, 1.0
+        bounds, equal = None, _identical(joined)
         reason = "the same difference in every resample: these items cannot say how uncertain it is"
     elif len(joined) == 1:
         bounds = _bounds(by_seed_SR[0], delta, level, shifted=shifted)
@@ -170,7 +171,7 @@ def paired(
         delta=delta,
         ci_low=bounds[0] if bounds else None,
         ci_high=bounds[1] if bounds else None,
-        p_value=p_value if bounds else None,
+        p_value=p_value if bounds or equal else None,
         test=test,
         baseline_value=their_mean,
         candidate_value=mine_mean,
@@ -186,10 +187,14 @@ def _crossed(joined: list[tuple[ItemScores, ItemScores]]) -> bool:
     return all(mine.ids == joined[0][0].ids for mine, _ in joined)
 
 
+def _identical(joined: list[tuple[ItemScores, ItemScores]]) -> bool:
+    """Say whether both models have the same scores on every item."""
+    return all(np.array_equal(a.numerators, b.numerators) and np.array_equal(a.denominators, b.denominators) for a, b in joined)
+
+
 def _same_measurements(joined: list[tuple[ItemScores, ItemScores]]) -> bool:
     """Say whether both models have the same scores on every item, and scores fine enough that this is no coincidence."""
-    same = all(np.array_equal(a.numerators, b.numerators) and np.array_equal(a.denominators, b.denominators) for a, b in joined)
-    return same and any(bool((a.numerators != np.round(a.numerators)).any()) for a, _ in joined)
+    return _identical(joined) and any(bool((a.numerators != np.round(a.numerators)).any()) for a, _ in joined)
 
 
 def _spreadless(by_seed_SR: FloatArray) -> bool:
