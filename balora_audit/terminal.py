@@ -75,7 +75,7 @@ class _Lines:
     def advance(self, steps: int = 1) -> None:
         self._done += steps
         now = time.monotonic()
-        if now - self._last >= _LINE_EVERY_SECONDS and self._done < self._total:
+        if now - self._last >= _LINE_EVERY_SECONDS and 0 < self._done < self._total:
             self._last = now
             left = (now - self._start) / self._done * (self._total - self._done)
             self.say(f"{self._title}: {self._done} of {self._total} {self._unit}, about {left:.0f} s left")

@@ -130,7 +130,8 @@ class Trainer:
         with self._training():
             self._resume(checkpoints)
             numbers, earlier = self._numbers, self._numbers["seconds"]
-            advance(numbers["step"])
+            if numbers["step"]:
+                advance(numbers["step"])
             for step in range(numbers["step"], len(schedule)):
                 self._record(step, self.step(schedule[step], step, len(schedule)))
                 advance(1)
