@@ -10,7 +10,7 @@ from balora_audit.data import AuditDataset
 from balora_audit.data.conditions import Condition, parse
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.methods import find_methods
-from balora_audit.vocabulary import METRICS
+from balora_audit.vocabulary import METRICS, METRICS_OF
 
 __all__ = ["declare", "pairs"]
 
@@ -65,13 +65,8 @@ def _declared(config: AuditConfig, given: ClaimConfig, conditions: Sequence[str]
     )
 
 
-_LAST = {"unexplained_rise": "noise", "counterfactual_shift": "imbalance", "nc1": "collapse", "gained": "drift"}
-"""The metrics are listed probe by probe; the last of each probe."""
-
-
 def _probe_of(metric: str) -> str:
-    names = list(METRICS)
-    return next(probe for last, probe in _LAST.items() if names.index(metric) <= names.index(last))
+    return next(probe for probe, metrics in METRICS_OF.items() if metric in metrics)
 
 
 def _defaults(config: AuditConfig, dataset: AuditDataset, conditions: list[Condition]) -> Iterable[Claim]:

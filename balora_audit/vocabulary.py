@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METRICS", "PROBE_TITLES", "MetricInfo"]
+__all__ = ["METRICS", "METRICS_OF", "PROBE_TITLES", "MetricInfo"]
 
 Unit = Literal["share", "nats", "ratio", "number"]
 
@@ -37,8 +37,7 @@ def _number(title: str, unit: Unit, higher: bool | None, meaning: str, source: s
     return MetricInfo(title=title, unit=unit, higher_is_better=higher, meaning=meaning, source=source)
 
 
-METRICS: dict[str, MetricInfo] = {
-    # noise
+_NOISE: dict[str, MetricInfo] = {
     "accuracy": _share("accuracy", True, "Share of items answered correctly.", "METHODS §4"),
     "accuracy_drop": _share(
         "accuracy drop under noise",
@@ -101,7 +100,22 @@ METRICS: dict[str, MetricInfo] = {
         "Unexplained variance on the noisy copies minus that on the clean texts, same items.",
         "METHODS §4",
     ),
-    # imbalance and groups
+    "consistency": _share(
+        "agreement among noisy copies",
+        True,
+        "Share of pairs of noisy copies of one item that get the same answer, right or wrong.",
+        "METHODS §4",
+    ),
+    "exact_match": _share("exact match", True, "Share of items whose written answer, extracted, is the reference answer.", "METHODS §4"),
+    "exact_match_drop": _share(
+        "exact-match drop under noise",
+        False,
+        "Exact match on the clean prompts minus that on their noisy copies, same items.",
+        "METHODS §4",
+    ),
+}
+
+_IMBALANCE: dict[str, MetricInfo] = {
     "recall": _share("recall", True, "Share of a class's items that are found.", "METHODS §5"),
     "balanced_accuracy": _share("balanced accuracy", True, "Mean of the per-class recalls.", "METHODS §5"),
     "worst_class_recall": _share("worst-class recall", True, "The smallest per-class recall.", "METHODS §5"),
@@ -142,7 +156,21 @@ METRICS: dict[str, MetricInfo] = {
         "Mean absolute change of the gold answer's probability when only the person's gender changes.",
         "Garg et al. 2019; METHODS §5",
     ),
-    # collapse
+    "equalized_odds_difference": _share(
+        "equalized-odds difference",
+        False,
+        "Largest difference between two groups in the true- or false-positive rate of any class.",
+        "Hardt et al. 2016, as in Fairlearn; METHODS §5",
+    ),
+    "demographic_parity_difference": _share(
+        "demographic-parity difference",
+        False,
+        "Largest difference between two groups in how often any class is answered.",
+        "as in Fairlearn; METHODS §5",
+    ),
+}
+
+_COLLAPSE: dict[str, MetricInfo] = {
     "effective_rank": _number(
         "effective rank",
         "number",
@@ -189,7 +217,60 @@ METRICS: dict[str, MetricInfo] = {
         "Within-class over between-class variability of the features, tr(Σ_W Σ_B⁺)/C.",
         "Papyan et al. 2020; METHODS §6",
     ),
-    # drift
+    "power_law_alpha": _number(
+        "power-law exponent α",
+        "number",
+        None,
+        "Slope of the eigenvalue spectrum, λ_i ∝ i^(−α), by least squares on logarithms; large when few directions dominate.",
+        "Agrawal et al. 2022; METHODS §6",
+    ),
+    "iso_score": _number(
+        "IsoScore", "ratio", True, "How evenly the features fill all dimensions: 1 evenly, 0 one direction only.", "Rudman et al. 2022"
+    ),
+    "principal_angle_to_base": _number(
+        "mean principal angle to base",
+        "number",
+        None,
+        "Mean angle, in radians, between the leading feature subspaces of the model and of the base; 0 is the same subspace.",
+        "Björck & Golub 1973; METHODS §6",
+    ),
+    "silhouette": _number(
+        "silhouette of the classes",
+        "ratio",
+        None,
+        "Mean silhouette of the true classes in feature space, −1 to 1: how well they are set apart.",
+        "Rousseeuw 1987; METHODS §6",
+    ),
+    "knn_accuracy": _share(
+        "nearest-neighbour accuracy",
+        True,
+        "Share of items whose class is that of most of their nearest other items in feature space.",
+        "METHODS §6",
+    ),
+    "weight_change": _number(
+        "relative weight change",
+        "ratio",
+        None,
+        "‖ΔW‖/‖W‖ in the Frobenius norm, mean over the adapted modules.",
+        "METHODS §6",
+    ),
+    "weight_change_rank": _number(
+        "effective rank of the weight change",
+        "number",
+        None,
+        "Effective rank of ΔW, mean over the adapted modules.",
+        "METHODS §6",
+    ),
+    "intruder_dimensions": _number(
+        "intruder dimensions",
+        "number",
+        False,
+        "How many of the leading left singular vectors of W + ΔW resemble no singular vector of W, mean over modules.",
+        "Shuttleworth et al. 2024, arXiv 2410.21228",
+    ),
+}
+
+_DRIFT: dict[str, MetricInfo] = {
     "kl_per_token": _number(
         "KL per token",
         "nats",
@@ -201,5 +282,11 @@ METRICS: dict[str, MetricInfo] = {
         "perplexity ratio", "ratio", False, "Perplexity on held-out general text over that of the base.", "METHODS §7"
     ),
     "retained": _share("retained", True, "Among test items the base gets right, the share still right.", "METHODS §7"),
+    "lost": _share("lost", False, "Among test items the base gets right, the share now wrong.", "METHODS §7"),
     "gained": _share("gained", True, "Among test items the base gets wrong, the share now right.", "METHODS §7"),
 }
+
+METRICS_OF: dict[str, dict[str, MetricInfo]] = {"noise": _NOISE, "imbalance": _IMBALANCE, "collapse": _COLLAPSE, "drift": _DRIFT}
+"""Probe → the metrics that belong to it first (others may measure them too, as accuracy by group)."""
+
+METRICS: dict[str, MetricInfo] = {name: about for metrics in METRICS_OF.values() for name, about in metrics.items()}
