@@ -12,71 +12,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.penalties import REGULARIZERS, Family, Frozen, Penalties, RegularizerPreset
+from balora_audit.settings import AdapterConfig, ClaimConfig, CollapseConfig, NoiseConfig, TrainingConfig, WritingConfig
 
-__all__ = [
-    "PRESETS",
-    "AdapterConfig",
-    "AuditConfig",
-    "ClaimConfig",
-    "NoiseConfig",
-    "TrainingConfig",
-    "resolve",
-]
+__all__ = ["PRESETS", "AuditConfig", "resolve"]
 
 PresetName = Literal["smoke", "quick", "standard", "full"]
-
-
-class AdapterConfig(Frozen):
-    """Settings of every low-rank adapter; the same for all methods of a comparison."""
-
-    rank: int = Field(default=8, ge=1, le=4096)
-    alpha: float = Field(default=8.0, gt=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    target_modules: tuple[str, ...] = Field(default=(), description="last name parts; empty for all linear layers but the head")
-
-
-class TrainingConfig(Frozen):
-    """Settings of the trainer; the same for all methods of a comparison."""
-
-    epochs: int = Field(default=1, ge=1)
-    batch_size: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=5e-4, gt=0)
-    learning_rates: dict[str, float] = Field(default_factory=dict, description="method → learning rate, where one needs its own")
-    warmup_share: float = Field(default=0.05, ge=0, lt=1)
-    decay: Literal["cosine", "linear", "constant"] = "cosine"
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    max_tokens: int = Field(default=512, ge=8, description="longest prompt + answer; longer prompts lose their beginning")
-    accumulation: int = Field(default=1, ge=1, description="batches per optimiser step")
-    gradient_checkpointing: bool = Field(default=False, description="recompute activations in the backward pass: slower, smaller")
-    patience: int = Field(default=0, ge=0, description="stop after this many epochs without a better validation loss; 0: never")
-    validation_share: float = Field(default=0.1, gt=0, lt=1, description="training rows kept aside when patience is set")
-    teacher_head: Literal["probe", "init"] = Field(default="probe", description="where a classifier's head starts, and its teacher's")
-    checkpoint_steps: int = Field(default=100, ge=0, description="optimiser steps between checkpoints; 0: none")
-    teacher_cache_gb: float = Field(default=2.0, gt=0, description="bound of the teacher's cache, in memory and on disk")
-
-    def learning_rate_of(self, method: str) -> float:
-        """Return the learning rate that a method trains with."""
-        return self.learning_rates.get(method, self.learning_rate)
-
-    @property
-    def deciding(self) -> dict[str, Any]:
-        """The settings that decide what training gives; where checkpoints and caches lie does not."""
-        return self.model_dump(mode="json", exclude={"checkpoint_steps", "teacher_cache_gb", "learning_rates", "learning_rate"})
-
-
-class NoiseConfig(Frozen):
-    """Which input noise the noise probe applies."""
-
-    kinds: tuple[str, ...] = ("typo", "swap", "ocr", "word_drop")
-    severities: tuple[int, ...] = (1, 3, 5)
-
-    @field_validator("severities")
-    @classmethod
-    def _in_range(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value or sorted(set(value)) != list(value) or value[0] < 1 or value[-1] > 5:
-            raise ValueError(f"severities must be distinct, ascending and within 1–5, got {list(value)}")
-        return value
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -108,6 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "noise": {
             "kinds": (
                 "typo", "swap", "delete", "insert", "case", "punctuation", "ocr", "homoglyph", "word_drop", "word_repeat",
+                "filler", "contraction",
             ),
             "severities": (1, 2, 3, 4, 5),
         },
@@ -134,23 +75,14 @@ _DEFAULT_MARGINS: dict[str, float] = {
     "tail_recall": 0.05,
     "worst_class_recall": 0.05,
     "tpr_gap_rms": 0.05,
+    "exact_match": 0.02,
+    "exact_match_drop": 0.02,
+    "equalized_odds_difference": 0.05,
+    "demographic_parity_difference": 0.05,
     "counterfactual_flip_rate": 0.02,
     "effective_rank": 1.0,
     "kl_per_token": 0.02,
 }
-
-
-class ClaimConfig(Frozen):
-    """A claim in the user's words: *candidate is better than baseline on metric by more than margin, trained on condition*."""
-
-    metric: str
-    candidate: str
-    baseline: str = "base"
-    condition: str = "clean"
-    probe: str | None = None
-    slice: str = "all"
-    margin: float | None = Field(default=None, ge=0, allow_inf_nan=False, description="δ; the metric's own when left out")
-    direction: Literal["higher", "lower"] | None = Field(default=None, description="what is better; the metric's own when left out")
 
 
 class AuditConfig(Frozen):
@@ -181,6 +113,11 @@ class AuditConfig(Frozen):
     adapter: AdapterConfig = AdapterConfig()
     training: TrainingConfig = TrainingConfig()
     noise: NoiseConfig = NoiseConfig()
+    collapse: CollapseConfig = CollapseConfig()
+    writing: WritingConfig = WritingConfig()
+    layers: tuple[int, ...] | Literal["all"] = Field(default=(), description="layers whose features are measured too, or all")
+    general: str | None = Field(default=None, description="file of general text for knowledge drift, in place of the built-in one")
+    swaps: str | None = Field(default=None, description="file of identity terms to swap, in place of the built-in gendered words")
     margins: dict[str, float] = Field(default_factory=dict)
     claims: tuple[ClaimConfig, ...] = Field(default=(), description="what is claimed beforehand; a default set when empty")
     ci: float = Field(default=0.95, gt=0.5, lt=1.0)
@@ -216,8 +153,6 @@ class AuditConfig(Frozen):
             if name not in names:
                 raise ValueError(f"{name!r} is not among the models {', '.join(names)}")
         for metric, margin in self.margins.items():
-            if metric not in _DEFAULT_MARGINS:
-                raise ValueError(str(unknown_name("metric with a margin", metric, _DEFAULT_MARGINS)))
             if not 0 <= margin < float("inf"):
                 raise ValueError(f"the margin of {metric} must be 0 or more, got {margin}")
         _ = self.penalties_for("nlg"), self.penalties_for("nlu")
@@ -299,6 +234,8 @@ def split_value(field: str, text: str) -> Any:
     annotation = AuditConfig.model_fields[field].annotation
     if field in ("columns", "margins", "penalties"):
         return _pairs(field, text)
+    if field == "layers" and text.strip() == "all":
+        return "all"
     if field == "task_metadata":
         try:
             return json.loads(text)
@@ -306,8 +243,8 @@ def split_value(field: str, text: str) -> Any:
             raise ConfigurationError(f"task_metadata takes a JSON object, got {text!r} ({error})") from error
     if field == "label_names":
         return _pairs(field, text) if "=" in text else tuple(part.strip() for part in text.split(","))
-    if getattr(annotation, "__origin__", None) is tuple:
-        kind = get_args(annotation)[0]
+    if field == "layers" or getattr(annotation, "__origin__", None) is tuple:
+        kind = int if field == "layers" else get_args(annotation)[0]
         parts = [part.strip() for part in text.split(",") if part.strip()]
         if kind is not int:
             return tuple(parts)

@@ -16,12 +16,12 @@ NAME = "balora_audit"
 
 # From the bottom up; a module or package may import from its own layer and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("audit", "config", "errors", "penalties", "progress", "resources", "vocabulary"),
+    ("audit", "config", "errors", "penalties", "progress", "resources", "settings", "vocabulary"),
     ("data", "metrics", "regularizers", "stats"),
     ("methods", "models"),
     ("scoring", "training"),
     ("harness", "probes"),
-    ("assembly", "claims", "conclusions", "costs", "plan", "provenance", "run", "samples", "store", "units"),
+    ("assembly", "claims", "conclusions", "costs", "extensions", "plan", "provenance", "run", "samples", "store", "units"),
     ("report",),
     ("__init__", "__main__", "api", "catalogue", "cli", "doctor", "preview", "tables", "terminal"),
 )

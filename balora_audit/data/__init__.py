@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from balora_audit.config import AuditConfig
 from balora_audit.data.biographies import generate
 from balora_audit.data.dataset import AuditDataset, Example
-from balora_audit.data.files import load_file
+from balora_audit.data.files import load_file, read_general
 from balora_audit.data.general_text import held_out
+from balora_audit.data.identity import read_swaps
 from balora_audit.errors import ConfigurationError, DataError
 
 __all__ = ["BUILT_IN", "AuditDataset", "Example", "load"]
@@ -18,13 +20,26 @@ BUILT_IN = {"biographies": "short synthetic biographies → occupation, with gen
 
 
 def load(config: AuditConfig) -> AuditDataset:
-    """Return the data set that a configuration names, cut to its row counts.
+    """Return the data set that a configuration names, cut to its row counts, with its general text and its twins.
 
     Raises
     ------
     DataError, ConfigurationError
         The data cannot be used as asked; the message says what, where and the way out.
     """
+    dataset = _load(config)
+    if config.general is not None:
+        path = Path(config.general).expanduser()
+        dataset = replace(dataset, general=read_general(path), source={**dataset.source, "general_text": path.name})
+    if config.swaps is None:
+        return dataset
+    path = Path(config.swaps).expanduser()
+    swaps = read_swaps(path)
+    test = tuple(replace(example, counterfactual=swaps.counterfactual(example.text)) for example in dataset.test)
+    return replace(dataset, test=test, source={**dataset.source, "swaps": {"file": path.name, "pairs": len(swaps.pairs)}})
+
+
+def _load(config: AuditConfig) -> AuditDataset:
     train_rows = min(config.train_rows, config.limit or config.train_rows)
     test_rows = min(config.test_rows, config.limit or config.test_rows)
     if config.data in BUILT_IN:

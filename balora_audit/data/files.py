@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from balora_audit.data.dataset import AuditDataset
 from balora_audit.data.tables import Table, build
 from balora_audit.errors import DataError
 
-__all__ = ["SUFFIXES", "load_file", "read_table"]
+__all__ = ["SUFFIXES", "load_file", "read_general", "read_table"]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _TEST_NAMES = ("test", "validation", "dev")
@@ -83,6 +84,29 @@ def read_table(path: Path, *, header: bool) -> Table:
             raise DataError(f"{where}: the header names the column {repeated[0]!r} twice; rename one, or use numbers")
         return Table(frame=pd.DataFrame(rows[1:], columns=names, dtype=str), where=where)
     return Table(frame=pd.DataFrame(rows, dtype=str), where=where, header=False, first_row=1)
+
+
+def read_general(path: Path) -> tuple[str, ...]:
+    """Return general texts: the blocks between blank lines of a ``.txt`` file, or the column ``text`` of a table.
+
+    Raises
+    ------
+    DataError
+        The file is missing, not readable, has no column ``text``, or has no text of at least two words.
+    """
+    if path.suffix == ".txt":
+        if not path.is_file():
+            raise DataError(f"general text {path} does not exist")
+        texts = [" ".join(block.split()) for block in re.split(r"\n\s*\n", _decoded(path))]
+    else:
+        table = read_table(path, header=True)
+        if "text" not in table.frame.columns:
+            raise DataError(f"{table.where} has no column 'text'; columns there: {', '.join(map(str, table.frame.columns))}")
+        texts = [str(text).strip() for text in table.frame["text"]]
+    kept = tuple(text for text in texts if len(text.split()) > 1)
+    if not kept:
+        raise DataError(f"{path.name} has no text of at least two words: there is nothing to predict")
+    return kept
 
 
 def _decoded(path: Path) -> str:

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from balora_audit.config import AdapterConfig
 from balora_audit.penalties import Penalties
+from balora_audit.settings import AdapterConfig
 
-__all__ = ["Factors", "Initialiser", "Method"]
+__all__ = ["Factors", "Initialiser", "Method", "Tuning"]
+
+Tuning = Literal["none", "adapter", "full", "imported"]
 
 Factors = dict[str, tuple[Tensor, Tensor]]
 """Module name → (A (r, in), B (out, r)) in float32."""
@@ -48,7 +50,7 @@ class Method:
     title: str
     summary: str
     initialisation: str
-    tuning: Literal["none", "adapter", "full", "imported"] = "adapter"
+    tuning: Tuning = "adapter"
     initialise: Initialiser | None = None
     seeded: bool = True
     anchored: bool = False

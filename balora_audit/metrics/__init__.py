@@ -1,4 +1,4 @@
-"""Metrics: pure functions of arrays, usable on one's own tensors (METHODS §4–6). numpy and scipy only."""
+"""Metrics: pure functions of arrays, usable on one's own tensors (METHODS §4–6). No torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from balora_audit.metrics.classification import (
     tpr_gap,
     worst_class_recall,
 )
+from balora_audit.metrics.fairness import demographic_parity_difference, equalized_odds_difference
 from balora_audit.metrics.geometry import nc1
-from balora_audit.metrics.robustness import flip_rate, mce, memorisation, relative_drop, severity_area
+from balora_audit.metrics.neighbours import knn_correct, silhouettes
+from balora_audit.metrics.robustness import agreement, flip_rate, mce, memorisation, relative_drop, severity_area
 from balora_audit.metrics.similarity import anisotropy, linear_cka, principal_angles
 from balora_audit.metrics.spectral import (
     OF_SINGULAR_VALUES,
@@ -28,11 +30,15 @@ from balora_audit.metrics.spectral import (
 
 __all__ = [
     "OF_SINGULAR_VALUES",
+    "agreement",
     "anisotropy",
     "balanced_accuracy",
+    "demographic_parity_difference",
     "effective_rank",
+    "equalized_odds_difference",
     "flip_rate",
     "g_mean",
+    "knn_correct",
     "largest_singular_value_ratio",
     "linear_cka",
     "macro_f1",
@@ -47,6 +53,7 @@ __all__ = [
     "prior_shift",
     "relative_drop",
     "severity_area",
+    "silhouettes",
     "singular_value_entropy",
     "singular_values",
     "stable_rank",

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from balora_audit.metrics.arrays import Float, labels
 
-__all__ = ["flip_rate", "mce", "memorisation", "relative_drop", "severity_area"]
+__all__ = ["agreement", "flip_rate", "mce", "memorisation", "relative_drop", "severity_area"]
 
 
 def flip_rate(p: Any, q: Any) -> float:
@@ -18,6 +19,18 @@ def flip_rate(p: Any, q: Any) -> float:
     if len(a) != len(b):
         raise ValueError(f"p and q must have one length, got {len(a)} and {len(b)}")
     return float((a != b).mean())
+
+
+def agreement(answers: Any) -> Float:
+    """Return for each item the share of pairs of its noisy copies that have the same answer, (copies, N) → (N,), 0 to 1.
+
+    With n_c copies answered c, of R ≥ 2: ``Σ n_c(n_c − 1) / (R(R − 1))``.
+    """
+    a: NDArray[np.int64] = np.asarray(answers)
+    if a.ndim != 2 or len(a) < 2:
+        raise ValueError(f"need at least two copies of every item, (copies, items), got shape {a.shape}")
+    counts = np.stack([(a == c).sum(axis=0) for c in np.unique(a)])
+    return np.asarray((counts * (counts - 1)).sum(axis=0) / (len(a) * (len(a) - 1)), dtype=np.float64)
 
 
 def memorisation(pred: Any, noisy: Any, clean: Any) -> float:

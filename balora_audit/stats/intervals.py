@@ -16,7 +16,7 @@ from balora_audit.stats.items import FloatArray, ItemScores
 __all__ = ["PairedResult", "bootstrap_weights", "interval", "paired", "paired_rate_interval", "wilson"]
 
 _MOST_UNDEFINED = 0.05
-_SHIFTED = frozenset({"min", "rms", "rms_difference"})
+_SHIFTED = frozenset({"min", "rms", "rms_difference", "max_difference"})
 _LARGEST_SHIFT = 1.0  # the estimate lies outside the middle two thirds of its own bootstrap distribution
 _CHUNK = 2_000_000
 

@@ -17,19 +17,26 @@ from numpy.typing import NDArray
 __all__ = ["COMBINERS", "Combine", "FloatArray", "ItemScores"]
 
 FloatArray = NDArray[np.float64]
-Combine = Literal["mean", "min", "rms", "rms_difference", "difference", "exp"]
+Combine = Literal["mean", "geometric_mean", "min", "rms", "rms_difference", "max_difference", "difference", "exp"]
 
 
-def _rms_difference(ratios_RK: FloatArray) -> FloatArray:
+def _halves(ratios_RK: FloatArray) -> FloatArray:
     half = ratios_RK.shape[1] // 2
-    return np.asarray(np.sqrt(np.mean((ratios_RK[:, :half] - ratios_RK[:, half:]) ** 2, axis=1)))
+    return np.asarray(ratios_RK[:, :half] - ratios_RK[:, half:])
+
+
+def _geometric_mean(ratios_RK: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):  # one ratio of 0 makes it 0
+        return np.asarray(np.exp(np.log(ratios_RK).mean(axis=1)))
 
 
 COMBINERS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "mean": lambda ratios_RK: np.asarray(ratios_RK.mean(axis=1)),
+    "geometric_mean": _geometric_mean,
     "min": lambda ratios_RK: np.asarray(ratios_RK.min(axis=1)),
     "rms": lambda ratios_RK: np.asarray(np.sqrt(np.mean(ratios_RK**2, axis=1))),
-    "rms_difference": _rms_difference,
+    "rms_difference": lambda ratios_RK: np.asarray(np.sqrt(np.mean(_halves(ratios_RK) ** 2, axis=1))),
+    "max_difference": lambda ratios_RK: np.asarray(np.abs(_halves(ratios_RK)).max(axis=1)),
     "difference": lambda ratios_RK: np.asarray(ratios_RK[:, 0] - ratios_RK[:, 1]),
     "exp": lambda ratios_RK: np.asarray(np.exp(ratios_RK[:, 0])),
 }
@@ -47,7 +54,8 @@ class ItemScores:
     numerators, denominators : (K, N) float64
         ``ratio_k = Σ_i w_i·numerators[k, i] / Σ_i w_i·denominators[k, i]`` with item weights w.
     combine : name in `COMBINERS`
-        ``rms_difference`` takes the root mean square of ``ratio_k − ratio_{k+K/2}`` for k < K/2.
+        ``rms_difference`` takes the root mean square of ``ratio_k − ratio_{k+K/2}`` for k < K/2, ``max_difference`` the
+        largest of their absolute values.
     excluded : int
         How many items were left out because one of their numbers was not finite; counted here, never passed in.
     """

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from balora_audit.data.perturbations.perturbation import Perturbation
+from balora_audit.data.perturbations.perturbation import Perturbation, is_latin
 
 __all__ = ["INSERT"]
 
 
 def _change(units: Sequence[str], index: int, rng: np.random.Generator) -> str | None:
-    if not units[index][:1].isalnum():
-        return None
+    if not is_latin(units[index]):
+        return None  # a Latin letter among others would be a change of script
     return units[index] + string.ascii_lowercase[int(rng.integers(26))]
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from balora_audit.data.perturbations.perturbation import Perturbation
+from balora_audit.data.perturbations.perturbation import Joined, Perturbation
 
 __all__ = ["SWAP"]
 
 
-def _change(units: Sequence[str], index: int, rng: np.random.Generator) -> str | None:
+def _change(units: Sequence[str], index: int, rng: np.random.Generator) -> Joined | None:
     del rng
     start = index
     while start > 0 and units[start - 1].isalpha():
@@ -20,7 +20,7 @@ def _change(units: Sequence[str], index: int, rng: np.random.Generator) -> str |
         return None
     if index + 1 >= len(units) or not (units[index].isalpha() and units[index + 1].isalpha()):
         return None
-    return None if units[index] == units[index + 1] else units[index + 1] + units[index]
+    return None if units[index] == units[index + 1] else Joined(units[index + 1] + units[index])
 
 
 SWAP = Perturbation(name="swap", unit="character", description="two neighbouring letters change places", change=_change)

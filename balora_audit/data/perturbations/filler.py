@@ -1,0 +1,37 @@
+"""Fillers: a word that says nothing slips in before a word, as in speech. English only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from balora_audit.data.perturbations.perturbation import Perturbation, is_latin
+
+__all__ = ["FILLER", "looks_english"]
+
+_FILLERS = ("um,", "uh,", "well,", "like,", "you know,", "I mean,", "actually,", "basically,", "so,", "sort of")
+_ENGLISH = frozenset(
+    [
+        "the", "and", "that", "with", "this", "from", "they", "you", "she", "his", "it", "its", "it's",
+        "which", "there", "would", "what", "were", "been", "their", "of", "is", "he", "i", "my", "an",
+        "because", "about", "who", "whose", "where", "when",
+    ]
+)  # fmt: skip
+"""Common English words; those that German, French, Spanish, Italian or Dutch texts often have too are left out."""
+
+
+def looks_english(text: str) -> bool:
+    """Whether most letters are Latin and one of the commonest English words occurs; a rule of thumb for one text."""
+    letters = [character for character in text if character.isalpha()]
+    latin = sum(is_latin(character) for character in letters)
+    return 2 * latin > len(letters) and any(word in _ENGLISH for word in re.findall(r"[a-z']+", text.lower()))
+
+
+def _change(units: Sequence[str], index: int, rng: np.random.Generator) -> str | None:
+    word = units[index]
+    return f"{_FILLERS[int(rng.integers(len(_FILLERS)))]} {word}" if word[:1].isalpha() else None
+
+
+FILLER = Perturbation(name="filler", unit="word", description="a filler word slips in (English)", change=_change, suits=looks_english)
