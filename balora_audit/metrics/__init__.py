@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from balora_audit.metrics.answers import EXTRACTORS, Extractor, exact_match, find_extractor, guess_extractor
 from balora_audit.metrics.classification import (
     balanced_accuracy,
     g_mean,
@@ -27,12 +28,17 @@ from balora_audit.metrics.spectral import (
 )
 
 __all__ = [
+    "EXTRACTORS",
     "OF_SINGULAR_VALUES",
+    "Extractor",
     "anisotropy",
     "balanced_accuracy",
     "effective_rank",
+    "exact_match",
+    "find_extractor",
     "flip_rate",
     "g_mean",
+    "guess_extractor",
     "largest_singular_value_ratio",
     "linear_cka",
     "macro_f1",
