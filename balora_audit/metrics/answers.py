@@ -45,10 +45,8 @@ def _normal(found: re.Match[str]) -> str:
 
 
 def _number(text: str) -> str | None:
-    last = None
-    for last in _NUMBER.finditer(text):
-        pass
-    return None if last is None else _normal(last)
+    found = list(_NUMBER.finditer(text))
+    return _normal(found[-1]) if found else None
 
 
 def _gsm8k(text: str) -> str | None:
@@ -80,7 +78,7 @@ EXTRACTORS: dict[str, Extractor] = {
 
 
 def find_extractor(name: str) -> Extractor:
-    """Return the extractor of that name; ``regex:PATTERN`` gives what the first group of the first match holds.
+    r"""Return the extractor of that name; ``regex:PATTERN`` gives what the first group of the first match holds.
 
     A pattern without a group gives its whole match. Spaces around what was found do not count.
 
@@ -91,7 +89,7 @@ def find_extractor(name: str) -> Extractor:
 
     Examples
     --------
-    >>> find_extractor("gsm8k")("6 * 200 = 1200, so\\n#### $1,200.00")
+    >>> find_extractor("gsm8k")("6 * 200 = 1200, so\n#### $1,200.00")
     '1200'
     >>> find_extractor("regex:colou?r: (.*)")("Its color: dark red ")
     'dark red'

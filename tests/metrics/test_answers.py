@@ -2,7 +2,6 @@
 
 import re
 from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -119,7 +118,7 @@ def test_a_bad_pattern_and_a_wrong_name_are_told_apart():
         find_extractor("regex:(a[")
     with pytest.raises(ConfigurationError, match="needs a pattern"):
         find_extractor("regex:")
-    with pytest.raises(ConfigurationError, match="did you mean 'gsm8k'.*regex:PATTERN"):
+    with pytest.raises(ConfigurationError, match=r"did you mean 'gsm8k'.*regex:PATTERN"):
         find_extractor("gms8k")
 
 
@@ -131,7 +130,7 @@ def test_exact_match_counts_a_text_without_an_answer_as_wrong():
 
 
 def test_a_reference_without_an_answer_is_named():
-    with pytest.raises(DataError, match="item 1: .*'eighteen'"):
+    with pytest.raises(DataError, match=r"item 1: .*'eighteen'"):
         exact_match(["18", "18"], ["#### 18", "eighteen"], EXTRACTORS["gsm8k"])
     with pytest.raises(ValueError, match="one reference per text"):
         exact_match(["18"], ["18", "19"], EXTRACTORS["number"])
@@ -155,5 +154,3 @@ def test_extraction_never_fails_and_finding_again_changes_nothing(text):
     for name, extract in EXTRACTORS.items():
         found = extract(text)
         assert found is None or extract(found) == found, name
-    number = EXTRACTORS["number"](text)
-    assert number is None or isinstance(sum(Fraction(part) for part in number.split()), Fraction) or "/0" in number
