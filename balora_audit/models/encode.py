@@ -14,7 +14,7 @@ from torch import Tensor
 
 from balora_audit.errors import ModelError
 
-__all__ = ["Encoder", "length_batches", "pad"]
+__all__ = ["Encoder", "length_batches", "pad", "positions"]
 
 
 @dataclass(slots=True)
@@ -90,6 +90,11 @@ def pad(rows: Sequence[Sequence[int]], device: torch.device, *, width: int = 0, 
         ids_BT[index, place] = torch.tensor(row, dtype=torch.long)
         mask_BT[index, place] = 1
     return ids_BT.to(device), mask_BT.to(device)
+
+
+def positions(mask_BT: Tensor) -> Tensor:
+    """Return the position of each token in its own row, (B, T), whichever side the padding is on; 0 where there is none."""
+    return (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
 
 
 def length_batches(lengths: Sequence[int], budget_tokens: int) -> list[list[int]]:

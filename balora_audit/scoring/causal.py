@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from balora_audit.models.encode import Encoder, length_batches, pad
+from balora_audit.models.encode import Encoder, length_batches, pad, positions
 from balora_audit.models.forward import CausalForward, Pass
 from balora_audit.models.load import LoadedModel
 from balora_audit.scoring.protocol import AnswerScores, LabelScores, ResponseScores, TextScores
@@ -30,8 +30,9 @@ class CausalScorer:
     """Scores texts with the loaded model and whatever adapter is active on it.
 
     Prompts are deduplicated, sorted by length and batched under a token budget. The head runs only at the positions that
-    are read; the labels of an item share the computation of its prompt. The composition of a batch depends only on the
-    prompts of the call, so one call always gives the same numbers.
+    are read; the labels of an item share the computation of its prompt. Those prompts are padded on the left: a sliding
+    attention window counts places in the cache, so nothing may lie between a prompt and what follows it. The composition
+    of a batch depends only on the prompts of the call, so one call always gives the same numbers.
 
     Parameters
     ----------
@@ -71,9 +72,10 @@ class CausalScorer:
         scores_ND = np.zeros((len(rows), len(encoded)))
         states = _States(len(rows), features=features, layers=layers)
         for batch in length_batches([len(row) for row in rows], _BUDGET_TOKENS):
-            ids_BT, mask_BT = pad([rows[index] for index in batch], self._device)
-            done = self._forward.run(ids_BT, mask_BT, keep_cache=longest > 1, layers=layers)
-            last_BT = _last(mask_BT)
+            ids_BT, mask_BT = pad([rows[index] for index in batch], self._device, left=True)
+            done = self._forward.run(ids_BT, mask_BT, positions_BT=positions(mask_BT), keep_cache=longest > 1, layers=layers)
+            last_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
+            last_BT[:, -1] = True
             first_BV = self._forward.logits(done, last_BT).log_softmax(dim=-1)
             sums_BD = torch.stack([first_BV[:, answer[0]] for answer in encoded], dim=1).double()
             self._continue(done.cache, mask_BT, encoded, sums_BD)
@@ -167,12 +169,6 @@ class CausalScorer:
                 np.add.at(base_nll, item_M, -base_MV.gather(1, goal_M1)[:, 0].double().cpu().numpy())
             self._advance(len(batch))
         return TextScores(kl=kl, nll=nll, base_nll=base_nll, tokens=np.array([max(0, len(row) - 1) for row in rows], np.int64))
-
-
-def _last(mask_BT: Tensor) -> Tensor:
-    last_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
-    last_BT[torch.arange(mask_BT.shape[0], device=mask_BT.device), mask_BT.sum(dim=1) - 1] = True
-    return last_BT
 
 
 def _chunks(read_BT: Tensor, targets_M: Tensor) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:

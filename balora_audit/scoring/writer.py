@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from balora_audit.models.encode import Encoder, length_batches, pad
+from balora_audit.models.encode import Encoder, length_batches, pad, positions
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import LoadedModel
 from balora_audit.scoring.protocol import AnswerScores
@@ -82,7 +82,7 @@ def _greedy(loaded: LoadedModel, rows: Sequence[list[int]], max_new_tokens: int,
     written: list[list[int]] = [[] for _ in rows]
     going = list(range(len(rows)))
     ids_BT, mask_BT = pad(rows, loaded.device, left=True)
-    positions_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
+    positions_BT = positions(mask_BT)
     cache = None
     while True:
         found = forward.run(ids_BT, mask_BT, positions_BT=positions_BT, past=cache, keep_cache=True)

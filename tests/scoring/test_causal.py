@@ -158,6 +158,14 @@ def test_labels_that_begin_alike_equal_one_full_forward_each(scorer, tiny, answe
     np.testing.assert_allclose(found, brute_force_labels(tiny, 256, PROMPTS, answers), atol=1e-4)
 
 
+def test_other_architectures_score_labels_as_one_full_forward_each(other):
+    """Among them two whose attention window is narrower than the prompts, which differ in length."""
+    kind, model = other
+    answers = [" nurse", " structural engineer", " structural engineering"]
+    found = CausalScorer(model, limit_tokens=128).labels(PROMPTS, answers, features=False).log_likelihood
+    np.testing.assert_allclose(found, brute_force_labels(model, 128, PROMPTS, answers), atol=1e-4, err_msg=kind)
+
+
 def test_the_order_of_the_labels_changes_nothing_but_the_columns(scorer):
     answers = [" engine", " engineer", " engineering", " nurse"]
     forward = scorer.labels(PROMPTS, answers, features=False).log_likelihood

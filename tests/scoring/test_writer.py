@@ -7,8 +7,6 @@ from peft import LoraConfig, inject_adapter_in_model
 from safetensors.numpy import load, save
 
 from balora_audit.errors import ModelError
-from balora_audit.models.forward import CausalForward
-from balora_audit.models.load import LoadedModel
 from balora_audit.models.load import load as load_model
 from balora_audit.models.locate import locate
 from balora_audit.scoring import AnswerScores, CausalScorer
@@ -119,58 +117,13 @@ def test_a_model_whose_head_cannot_run_apart_writes_the_same(tiny, monkeypatch):
     assert (found.tokens == expected.tokens).all()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["gpt2", "mistral", "gemma2", "qwen2", "opt"])
-def test_other_architectures_write_what_transformers_writes(tiny, kind):
-    """Learned positions, a sliding window narrower than the prompts, capped logits; random weights, no end of text."""
-    model = _other(kind, len(tiny.tokenizer))
-    other = LoadedModel(
-        model=model, tokenizer=tiny.tokenizer, forward=CausalForward(model), device=tiny.device, dtype=tiny.dtype, weights="",
-        limit_tokens=128,
-    )  # fmt: skip
+def test_other_architectures_write_what_transformers_writes(tiny, other):
+    kind, other = other
     assert other.forward.selective is (kind != "gemma2")
     found = CausalScorer(other, limit_tokens=128).write(PROMPTS, max_new_tokens=24)
     assert len(set(found.written)) > 4, "the prompts matter"
     for index, prompt in enumerate(PROMPTS):
         assert found.written[index] == tiny.tokenizer.decode(generated(other, prompt, 24), skip_special_tokens=True), prompt
-
-
-def _other(kind, words):
-    from transformers import (
-        Gemma2Config,
-        Gemma2ForCausalLM,
-        GPT2Config,
-        GPT2LMHeadModel,
-        MistralConfig,
-        MistralForCausalLM,
-        OPTConfig,
-        OPTForCausalLM,
-        Qwen2Config,
-        Qwen2ForCausalLM,
-    )
-
-    ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    sizes = {
-        "vocab_size": words, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "num_key_value_heads": 1, "max_position_embeddings": 128, "initializer_range": 0.3, **ends,
-    }  # fmt: skip
-    torch.manual_seed(0)
-    if kind == "gpt2":
-        gpt2 = GPT2Config(vocab_size=words, n_embd=32, n_layer=2, n_head=2, n_positions=128, initializer_range=0.3, **ends)
-        model = GPT2LMHeadModel(gpt2)
-    elif kind == "mistral":
-        model = MistralForCausalLM(MistralConfig(**sizes, head_dim=16, sliding_window=6))
-    elif kind == "gemma2":
-        model = Gemma2ForCausalLM(Gemma2Config(**sizes, head_dim=16, query_pre_attn_scalar=16, sliding_window=6))
-    elif kind == "qwen2":
-        model = Qwen2ForCausalLM(Qwen2Config(**sizes))
-    else:
-        opt = OPTConfig(
-            vocab_size=words, hidden_size=32, ffn_dim=64, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=128,
-            word_embed_proj_dim=32, init_std=0.3, **ends,
-        )  # fmt: skip
-        model = OPTForCausalLM(opt)
-    return model.eval()
 
 
 def test_an_adapter_on_the_base_writes_its_own_text(scorer):
