@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from balora_audit.metrics.answers import EXTRACTORS, Extractor, exact_match, find_extractor, guess_extractor
 from balora_audit.metrics.classification import (
     balanced_accuracy,
     g_mean,
@@ -29,15 +30,20 @@ from balora_audit.metrics.spectral import (
 )
 
 __all__ = [
+    "EXTRACTORS",
     "OF_SINGULAR_VALUES",
+    "Extractor",
     "agreement",
     "anisotropy",
     "balanced_accuracy",
     "demographic_parity_difference",
     "effective_rank",
     "equalized_odds_difference",
+    "exact_match",
+    "find_extractor",
     "flip_rate",
     "g_mean",
+    "guess_extractor",
     "knn_correct",
     "largest_singular_value_ratio",
     "linear_cka",

@@ -1,17 +1,19 @@
 """The forward pass of a model with a classification or regression head: body → features, head → logits.
 
-Shapes: B texts, T tokens, F features, C classes (1 for regression). Encoders and decoders alike: what enters the last
+Shapes: B texts, T tokens, F features, C classes (1 for regression), L asked depths. Encoders and decoders alike: what enters the last
 linear layer is taken for the features, at the last token of a text where the head runs on every token.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from balora_audit.errors import ModelError
+from balora_audit.models.forward import pick_depths
 
 __all__ = ["ClassifierForward"]
 
@@ -53,6 +55,21 @@ class ClassifierForward:
 
     def features(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
         """Return what enters the head, (B, F), in the model's number format."""
+        return self._enter(ids_BT, mask_BT)[0]
+
+    def features_and_depths(self, ids_BT: Tensor, mask_BT: Tensor, layers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return what enters the head, (B, F), and the hidden states after the blocks `layers`, (B, L, D) float32.
+
+        The states are those of the token that the head reads: the last one where the head runs on every token (a decoder),
+        else the first one (an encoder). See `balora_audit.models.forward.pick_depths` for how depths are counted.
+        """
+        features_BF, output, read_B = self._enter(ids_BT, mask_BT, output_hidden_states=True)
+        rows_B = torch.arange(len(read_B), device=read_B.device)
+        depths = pick_depths(getattr(output, "hidden_states", None), layers)
+        return features_BF, torch.stack([states_BTD[rows_B, read_B].float() for states_BTD in depths], dim=1)
+
+    def _enter(self, ids_BT: Tensor, mask_BT: Tensor, **options: bool) -> tuple[Tensor, Any, Tensor]:
+        """Run the model; return what enters the head (B, F), the whole output, and which token the head reads (B,)."""
         caught: list[Tensor] = []
         kept = self.head.weight.dtype  # a trained head is kept in float32, whatever the body computes in
 
@@ -62,13 +79,14 @@ class ClassifierForward:
 
         handle = self.model.get_submodule(self.head_name).register_forward_pre_hook(catch)
         try:
-            self.model(input_ids=ids_BT, attention_mask=mask_BT)
+            output = self.model(input_ids=ids_BT, attention_mask=mask_BT, **options)
         finally:
             handle.remove()
         entered = caught[0]
         if entered.ndim == 2:
-            return entered
-        return entered[torch.arange(len(entered), device=entered.device), mask_BT.sum(dim=1) - 1]
+            return entered, output, torch.zeros_like(mask_BT[:, 0])
+        last_B = mask_BT.sum(dim=1) - 1
+        return entered[torch.arange(len(entered), device=entered.device), last_B], output, last_B
 
     def logits(self, features_BF: Tensor) -> Tensor:
         """Return float32 logits (B, C) by the head that is in place now."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from balora_audit.errors import ModelError
 
-__all__ = ["Encoder", "length_batches", "pad"]
+__all__ = ["Encoder", "length_batches", "pad", "positions"]
 
 
 @dataclass(slots=True)
@@ -22,12 +22,14 @@ class Encoder:
     """Encodes prompts and answers for one tokenizer.
 
     ``limit_tokens`` bounds prompt + answer; a longer prompt loses tokens on its left (after a leading BOS), because the
-    question stands at its end. ``truncated`` counts how often that happened.
+    question stands at its end. ``truncated`` counts how often that happened. A response may take half of the limit; a longer
+    one loses its end, and ``cut_responses`` counts that.
     """
 
     tokenizer: Any
     limit_tokens: int
     truncated: int = 0
+    cut_responses: int = 0
 
     def prompt(self, text: str, reserve: int = 0) -> list[int]:
         """Return the ids of a prompt, leaving room for `reserve` answer tokens; never empty."""
@@ -62,21 +64,37 @@ class Encoder:
             ids.append(self.tokenizer.eos_token_id)
         return ids
 
+    def response(self, text: str, *, end: bool = False) -> list[int]:
+        """Return the ids of a response as `answer` does, at most half of the limit: the rest is the prompt's."""
+        ids = self.answer(text, end=end)
+        room = self.limit_tokens // 2
+        self.cut_responses += len(ids) > room
+        return ids[:room]
+
 
 def _ends_so(encoder: Encoder, text: str) -> bool:
     eos = encoder.tokenizer.eos_token
     return bool(eos) and text.endswith(eos)
 
 
-def pad(rows: Sequence[Sequence[int]], device: torch.device, *, width: int = 0) -> tuple[Tensor, Tensor]:
-    """Return right-padded ids and their mask, both (B, T), T at least `width`. Padding is id 0 and always masked."""
+def pad(rows: Sequence[Sequence[int]], device: torch.device, *, width: int = 0, left: bool = False) -> tuple[Tensor, Tensor]:
+    """Return padded ids and their mask, both (B, T), T at least `width`. Padding is id 0, always masked, and on the right.
+
+    With `left`, rows end together instead, so that what follows them continues all of them at one place.
+    """
     width = max(width, *(len(row) for row in rows))
     ids_BT = torch.zeros(len(rows), width, dtype=torch.long)
     mask_BT = torch.zeros(len(rows), width, dtype=torch.long)
     for index, row in enumerate(rows):
-        ids_BT[index, : len(row)] = torch.tensor(row, dtype=torch.long)
-        mask_BT[index, : len(row)] = 1
+        place = slice(width - len(row), width) if left else slice(len(row))
+        ids_BT[index, place] = torch.tensor(row, dtype=torch.long)
+        mask_BT[index, place] = 1
     return ids_BT.to(device), mask_BT.to(device)
+
+
+def positions(mask_BT: Tensor) -> Tensor:
+    """Return the position of each token in its own row, (B, T), whichever side the padding is on; 0 where there is none."""
+    return (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
 
 
 def length_batches(lengths: Sequence[int], budget_tokens: int) -> list[list[int]]:

@@ -1,10 +1,11 @@
 """The forward pass of a causal LM in two parts: body → hidden states, head → logits, only where they are read.
 
-Shapes: B batch, T token, M read position, D hidden size, V vocabulary.
+Shapes: B batch, T token, M read position, D hidden size, V vocabulary, L asked depth.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +14,46 @@ from torch import Tensor, nn
 
 from balora_audit.errors import ModelError
 
-__all__ = ["CausalForward", "Pass"]
+__all__ = ["CausalForward", "Pass", "pick_depths"]
 
 _TOLERANCE = 1e-3
 
 
 @dataclass(slots=True, kw_only=True)
 class Pass:
-    """What one forward pass gave: hidden states (B, T, D), full logits only where the head cannot run apart, the cache."""
+    """What one forward pass gave: hidden states (B, T, D), full logits only where the head cannot run apart, the cache.
+
+    ``depths`` are the hidden states (B, T, D) at the depths that were asked for, in that order.
+    """
 
     states_BTD: Tensor
     logits_BTV: Tensor | None
     cache: Any
+    depths: tuple[Tensor, ...] = ()
+
+    def depths_at(self, read_BT: Tensor) -> Tensor:
+        """Return the states at the asked depths where `read_BT` is true, (M, L, D) float32."""
+        return torch.stack([states_BTD[read_BT].float() for states_BTD in self.depths], dim=1)
+
+
+def pick_depths(states: Sequence[Tensor] | None, layers: Sequence[int]) -> tuple[Tensor, ...]:
+    """Return the hidden states at the asked depths: 0 is the embeddings, n what the n-th block gives.
+
+    As in transformers, the last depth lies behind the final norm in models that have one there.
+
+    Raises
+    ------
+    ModelError
+        The model has no such depth, or does not show its hidden states.
+    """
+    if not layers:
+        return ()
+    if not states:
+        raise ModelError("this model does not show the states between its blocks; leave the per-layer features out")
+    wrong = [layer for layer in layers if not 0 <= layer < len(states)]
+    if wrong:
+        raise ModelError(f"there is no layer {wrong[0]}: this model has 0 (embeddings) to {len(states) - 1}")
+    return tuple(states[layer] for layer in layers)
 
 
 class CausalForward:
@@ -69,8 +98,12 @@ class CausalForward:
         positions_BT: Tensor | None = None,
         past: Any = None,
         keep_cache: bool = False,
+        layers: Sequence[int] = (),
     ) -> Pass:
-        """Run tokens (B, T) under an attention mask over past and present tokens (B, S ≥ T)."""
+        """Run tokens (B, T) under an attention mask over past and present tokens (B, S ≥ T).
+
+        The hidden states after the blocks `layers` are kept only when asked for; see `pick_depths`.
+        """
         arguments = {
             "input_ids": ids_BT,
             "attention_mask": mask_BS,
@@ -79,10 +112,15 @@ class CausalForward:
             "use_cache": keep_cache,
         }
         if self.selective:
+            if layers:
+                arguments["output_hidden_states"] = True
             output = self.body(**arguments)
-            return Pass(states_BTD=output.last_hidden_state, logits_BTV=None, cache=output.past_key_values)
-        output = self.model(**arguments, output_hidden_states=True)
-        return Pass(states_BTD=output.hidden_states[-1], logits_BTV=output.logits, cache=output.past_key_values)
+            states_BTD, logits_BTV = output.last_hidden_state, None
+        else:
+            output = self.model(**arguments, output_hidden_states=True)
+            states_BTD, logits_BTV = output.hidden_states[-1], output.logits
+        depths = pick_depths(output.hidden_states, layers) if layers else ()
+        return Pass(states_BTD=states_BTD, logits_BTV=logits_BTV, cache=output.past_key_values, depths=depths)
 
     def logits(self, done: Pass, read_BT: Tensor) -> Tensor:
         """Return float32 logits (M, V) at the positions where `read_BT` is true, row by row."""

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from balora_audit.scoring.causal import CausalScorer
 from balora_audit.scoring.classifier import ClassifierScorer
-from balora_audit.scoring.protocol import LabelScores, NumberScores, ResponseScores, Scorer, TextScores
+from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, Scorer, TextScores
 
-__all__ = ["CausalScorer", "ClassifierScorer", "LabelScores", "NumberScores", "ResponseScores", "Scorer", "TextScores"]
+__all__ = ["AnswerScores", "CausalScorer", "ClassifierScorer", "LabelScores", "NumberScores", "ResponseScores", "Scorer", "TextScores"]

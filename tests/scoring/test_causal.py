@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from balora_audit.models.encode import Encoder, length_batches
+from balora_audit.errors import ModelError
+from balora_audit.models.encode import Encoder, length_batches, pad
 from balora_audit.scoring import CausalScorer
 
 PROMPTS = [
@@ -120,3 +121,155 @@ def test_batches_hold_every_item_once_within_the_budget():
     batches = length_batches(lengths, 80)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     assert all(len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 80 for batch in batches)
+
+
+def brute_force_labels(tiny, encoder_limit, prompts, answers):
+    """One unpadded full forward per (item, label); prompts are cut as documented: BOS stays, the beginning goes."""
+    longest = max(len(tiny.tokenizer(a, add_special_tokens=False).input_ids) for a in answers)
+    found = []
+    for prompt in prompts:
+        start = tiny.tokenizer(prompt).input_ids
+        room = encoder_limit - longest
+        if len(start) > room:
+            start = start[:1] + start[len(start) - room + 1 :]
+        row = []
+        for answer in answers:
+            tail = tiny.tokenizer(answer, add_special_tokens=False).input_ids
+            with torch.no_grad():
+                logits = tiny.model(torch.tensor([start + tail])).logits[0].double().log_softmax(-1)
+            row.append(np.mean([float(logits[len(start) - 1 + i, token]) for i, token in enumerate(tail)]))
+        found.append(row)
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [" engine", " engineer", " engineering"],
+        [" engineering", " engineer"],
+        [" nurse", " structural engineer", " structural engineering", " x"],
+        [" structural", " structural engineer"],
+    ],
+)
+def test_labels_that_begin_alike_equal_one_full_forward_each(scorer, tiny, answers):
+    tokens = [tiny.tokenizer(a, add_special_tokens=False).input_ids for a in answers]
+    assert any(a != b and b[: len(a)] == a for a in tokens for b in tokens), "one label must begin another"
+    found = scorer.labels(PROMPTS, answers, features=False).log_likelihood
+    np.testing.assert_allclose(found, brute_force_labels(tiny, 256, PROMPTS, answers), atol=1e-4)
+
+
+def test_other_architectures_score_labels_as_one_full_forward_each(other):
+    """Among them two whose attention window is narrower than the prompts, which differ in length."""
+    kind, model = other
+    answers = [" nurse", " structural engineer", " structural engineering"]
+    found = CausalScorer(model, limit_tokens=128).labels(PROMPTS, answers, features=False).log_likelihood
+    np.testing.assert_allclose(found, brute_force_labels(model, 128, PROMPTS, answers), atol=1e-4, err_msg=kind)
+
+
+def test_the_order_of_the_labels_changes_nothing_but_the_columns(scorer):
+    answers = [" engine", " engineer", " engineering", " nurse"]
+    forward = scorer.labels(PROMPTS, answers, features=False).log_likelihood
+    backward = scorer.labels(PROMPTS, answers[::-1], features=False).log_likelihood
+    np.testing.assert_allclose(forward, backward[:, ::-1], atol=1e-5)
+
+
+def test_empty_and_blank_prompts_have_likelihoods_too(scorer, tiny):
+    prompts = ["", " ", "  \n", PROMPTS[0], "\n\n\n"]
+    found = scorer.labels(prompts, ANSWERS, features=True)
+    np.testing.assert_allclose(found.log_likelihood, brute_force_labels(tiny, 256, prompts, ANSWERS), atol=1e-4)
+    assert np.isfinite(found.features).all()
+    assert scorer.encoder.truncated == 0
+
+
+def test_empty_and_blank_texts_have_no_distance_and_count_their_tokens(scorer):
+    found = scorer.texts(["", " ", "\n \n", "a b"])
+    assert found.tokens[0] == 0
+    assert found.nll[0] == found.kl[0] == 0
+    assert (found.tokens[1:] > 0).all()
+    assert (found.nll[1:] > 0).all()
+
+
+def test_a_prompt_that_is_too_long_is_scored_by_its_end(tiny):
+    scorer = CausalScorer(tiny, limit_tokens=24)
+    prompts = ["The bridge was old and the river was wide. " * 5 + PROMPTS[0], PROMPTS[2]]
+    found = scorer.labels(prompts, ANSWERS, features=False).log_likelihood
+    assert scorer.encoder.truncated == 1
+    np.testing.assert_allclose(found, brute_force_labels(tiny, 24, prompts, ANSWERS), atol=1e-4)
+    elsewhere = CausalScorer(tiny, limit_tokens=24).labels(["Another start. " * 9 + prompts[0], prompts[1]], ANSWERS, features=False)
+    np.testing.assert_allclose(found, elsewhere.log_likelihood, atol=1e-5)
+
+
+def test_many_responses_equal_a_float64_sum_over_one_full_forward_each(scorer, tiny, dataset):
+    texts = [text[:cut] for text, cut in zip(dataset.general[:24], range(60, 300, 10), strict=True)]
+    prompts = [PROMPTS[index % 3] for index in range(len(texts))]
+    found = scorer.responses(prompts, [" " + text for text in texts], features=True)
+    assert found.tokens.sum() > 256, "more than one call of the head"
+    for index, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
+        start, tail = tiny.tokenizer(prompt).input_ids, tiny.tokenizer(" " + text, add_special_tokens=False).input_ids
+        with torch.no_grad():
+            output = tiny.model(torch.tensor([start + tail]), output_hidden_states=True)
+        logits = output.logits[0, len(start) - 1 : -1].double()
+        expected = torch.nn.functional.cross_entropy(logits, torch.tensor(tail), reduction="sum")
+        assert found.nll[index] == pytest.approx(float(expected), rel=1e-5)
+        assert found.tokens[index] == len(tail)
+        assert found.correct_tokens[index] == int((logits.argmax(-1) == torch.tensor(tail)).sum())
+        np.testing.assert_allclose(found.features[index], output.hidden_states[-1][0, len(start) - 1].numpy(), atol=1e-4)
+
+
+def test_one_row_at_a_time_gives_the_same_response_scores(scorer, tiny):
+    """The former way, one call of the head per row of one batch, to 1e-6 of each sum."""
+    responses = [" a nurse on the ward.", " engineer", " nobody knows what he did there"]
+    found = scorer.responses(PROMPTS, responses, features=False)
+    starts = [scorer.encoder.prompt(prompt) for prompt in PROMPTS]
+    answers = [scorer.encoder.answer(response) for response in responses]
+    order = sorted(range(3), key=lambda i: -len(starts[i] + answers[i]))
+    ids, mask = pad([starts[i] + answers[i][:-1] for i in order], tiny.device)
+    with torch.no_grad():
+        done = tiny.forward.run(ids, mask)
+        for row, index in enumerate(order):
+            read = torch.zeros_like(mask, dtype=torch.bool)
+            read[row, len(starts[index]) - 1 : len(starts[index]) - 1 + len(answers[index])] = True
+            nll = torch.nn.functional.cross_entropy(tiny.forward.logits(done, read), torch.tensor(answers[index]), reduction="sum")
+            assert found.nll[index] == pytest.approx(float(nll), rel=1e-6)
+
+
+def test_repeated_pairs_are_scored_once_and_a_long_response_is_cut_and_counted(tiny):
+    steps = []
+    scorer = CausalScorer(tiny, limit_tokens=32, advance=steps.append)
+    responses = [" nurse", " nurse", " engineer" + " engineer" * 30]
+    found = scorer.responses([PROMPTS[2]] * 3, responses, features=False)
+    assert sum(steps) == 2
+    assert found.nll[0] == found.nll[1]
+    assert found.tokens.tolist() == [1, 1, 16]
+    assert scorer.encoder.cut_responses == 1
+    assert scorer.encoder.truncated == 0
+
+
+@torch.no_grad()
+def test_layer_features_are_the_models_own_hidden_states_at_the_last_prompt_token(scorer, tiny):
+    layers = (0, 2, 4, 1)
+    labels = scorer.labels([*PROMPTS, PROMPTS[0]], ANSWERS, features=True, layers=layers)
+    responses = scorer.responses(PROMPTS, [" a nurse.", " x", " engineer there"], features=False, layers=layers)
+    assert labels.layer_features.shape == (4, 4, 128)
+    assert labels.layer_features.dtype == responses.layer_features.dtype == np.float32
+    for index, prompt in enumerate(PROMPTS):
+        states = tiny.model(torch.tensor([tiny.tokenizer(prompt).input_ids]), output_hidden_states=True).hidden_states
+        expected = np.stack([states[layer][0, -1].numpy() for layer in layers])
+        np.testing.assert_allclose(labels.layer_features[index], expected, atol=1e-4)
+        np.testing.assert_allclose(responses.layer_features[index], expected, atol=1e-4)
+    assert (labels.layer_features[3] == labels.layer_features[0]).all()
+    assert (labels.layer_features[:, 2] == labels.features).all(), "the last depth lies behind the final norm"
+
+
+def test_layers_cost_nothing_and_change_nothing_where_none_is_asked_for(scorer):
+    plain = scorer.labels(PROMPTS, ANSWERS, features=True)
+    assert plain.layer_features is None
+    asked = scorer.labels(PROMPTS, ANSWERS, features=True, layers=(3,))
+    assert (plain.log_likelihood == asked.log_likelihood).all()
+    assert (plain.features == asked.features).all()
+
+
+@pytest.mark.parametrize("layer", [-1, 5])
+def test_a_layer_that_is_not_there_is_refused(scorer, layer):
+    with pytest.raises(ModelError, match=f"no layer {layer}: this model has 0 .* to 4"):
+        scorer.labels(PROMPTS, ANSWERS, features=False, layers=(1, layer))
