@@ -14,6 +14,7 @@ import balora_audit.audit as records
 from balora_audit import provenance
 from balora_audit.audit import AuditRecord, ModelRow, Units
 from balora_audit.data.dataset import fingerprint
+from balora_audit.extensions import described
 from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import Findings
 from balora_audit.progress import Progress
@@ -186,6 +187,7 @@ def _provenance(state: State, command: str | None) -> dict[str, Any]:
         },
         "seeds": list(plan.config.seeds),
         "versions": provenance.versions(),
+        "extensions": described(),
         "hardware": provenance.hardware(plan.device),
         "dtype": {"used": plan.dtype, "why": plan.dtype_reason, "adapters": "float32"},
         "determinism": (
@@ -216,7 +218,11 @@ def _warnings(state: State) -> list[str]:
         "one learning rate, rank and number of steps for all methods, tuned for none of them: another setting may order them differently"
     )
     units = {key for cell in plan.cells for key in cell.score_keys.values() if state.store.has(key)}
-    shortened = sum(int(state.store.note(key)["truncated"]) for key in units)
+    notes = [state.store.note(key) for key in sorted(units)]
+    shortened, cut = (sum(int(note[count]) for note in notes) for count in ("truncated", "cut"))
+    if cut:
+        found.append(f"{cut} scored responses took more than half of {plan.config.training.max_tokens} tokens and lost their end")
     if shortened:
-        found.append(f"{shortened} scored prompts were longer than {plan.config.training.max_tokens} tokens and lost their beginning")
+        end = "end" if plan.head.kind == "classifier" else "beginning"
+        found.append(f"{shortened} scored texts were longer than {plan.config.training.max_tokens} tokens and lost their {end}")
     return found

@@ -23,6 +23,10 @@ def catalogue(kind: str) -> dict[str, str]:
         from balora_audit.data.conditions import available
 
         return dict(available())
+    if kind in ("perturbations", "probes"):
+        from balora_audit.extensions import extensions
+
+        extensions()
     if kind == "perturbations":
         from balora_audit.data.perturbations import PERTURBATIONS
 

@@ -27,7 +27,7 @@ __all__ = ["Evidence", "compare_all"]
 Evidence = Mapping[tuple[str, str, int], Mapping[str, Findings]]
 """(method, condition, seed) → probe → findings; a cell that failed is absent."""
 
-_TRIVIAL_AGAINST_BASE = {"cka_to_base", "retained", "gained", "perplexity_ratio", "kl_per_token"}
+_TRIVIAL_AGAINST_BASE = {"cka_to_base", "principal_angle_to_base", "retained", "lost", "gained", "perplexity_ratio", "kl_per_token"}
 _SLICES = ("all", "clean")
 
 

@@ -17,8 +17,10 @@ from balora_audit.data.conditions import Condition, apply, parse
 from balora_audit.data.dataset import fingerprint
 from balora_audit.data.perturbations import PERTURBATIONS
 from balora_audit.errors import ConfigurationError, unknown_name
+from balora_audit.extensions import described, extensions, require
 from balora_audit.methods import Method, find_methods
 from balora_audit.methods.adapter import check, target_modules
+from balora_audit.metrics import exact_match, find_extractor, guess_extractor
 from balora_audit.models.load import HeadSpec
 from balora_audit.models.locate import ResolvedModel, locate
 from balora_audit.models.precision import choose_device, choose_dtype
@@ -26,6 +28,7 @@ from balora_audit.models.skeleton import skeleton
 from balora_audit.probes import PROBES
 from balora_audit.probes.evidence import Context, ScoreRequest
 from balora_audit.store import content_key, hash_files
+from balora_audit.vocabulary import METRICS
 
 __all__ = ["Cell", "Plan", "make_plan"]
 
@@ -82,6 +85,7 @@ class Plan:
                 "claims": [repr(claim) for claim in self.claims],
                 "config": self.config.model_dump(mode="json"),
                 "code": provenance.code_hash(all_code=True),
+                "extensions": described(),
             },
         )
 
@@ -97,12 +101,7 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         Anything that can be known to be wrong before computing is an error here.
     """
     methods = find_methods(config.models)
-    for name in config.probes:
-        if name not in PROBES:
-            raise unknown_name("probe", name, PROBES)
-    for name in config.noise.kinds:
-        if name not in PERTURBATIONS:
-            raise unknown_name("perturbation", name, PERTURBATIONS)
+    _check_names(config)
     conditions = _conditions(config)
     device = choose_device(config.device)
     dataset = load(config)
@@ -132,7 +131,21 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     )
     _lay_out(plan, conditions)
     plan.claims = tuple(declare(config, dataset, conditions))
+    plan.warnings += [f"the extension {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions() if e.failure is not None]
     return plan
+
+
+def _check_names(config: AuditConfig) -> None:
+    require({"probe": config.probes, "perturbation": config.noise.kinds})
+    kinds: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (
+        ("probe", config.probes, PROBES),
+        ("perturbation", config.noise.kinds, PERTURBATIONS),
+        ("metric with a margin", config.margins, METRICS),
+    )
+    for kind, given, known in kinds:
+        for name in given:
+            if name not in known:
+                raise unknown_name(kind, name, known)
 
 
 def _conditions(config: AuditConfig) -> list[Condition]:
@@ -192,16 +205,15 @@ def _dtype(config: AuditConfig, methods: dict[str, Method], device: torch.device
 
 def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
     config, dataset = plan.config, plan.dataset
+    layers, extractor = _layers(config, plan.model), _extractor(config, dataset)
     for seed in config.seeds:
-        for condition in conditions:
-            conditioned = apply(dataset, condition, seed)
-            flipped = {
-                item: (int(change["clean"]), int(change["noisy"])) for item, change in conditioned.changed.get("flipped", {}).items()
-            }
+        conditioned = {condition: apply(dataset, condition, seed) for condition in conditions}
+        flips = {str(condition): _flips(done.changed) for condition, done in conditioned.items()}
+        for condition, done in conditioned.items():
             plan.changed[f"{condition}/seed{seed}"] = {
-                **conditioned.changed,
-                "rows": len(conditioned.train),
-                "rows_sha256": fingerprint(conditioned.train),
+                **done.changed,
+                "rows": len(done.train),
+                "rows_sha256": fingerprint(done.train),
             }
             for name, method in plan.methods.items():
                 if method.tuning == "imported" and not condition.is_clean:
@@ -212,14 +224,50 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
                     method=name,
                     condition=condition,
                     seed=seed,
-                    train=conditioned.train,
-                    flipped=flipped,
+                    train=done.train,
+                    flipped=flips[str(condition)],
+                    flipped_elsewhere={other: found for other, found in flips.items() if found} if condition.is_clean else {},
+                    tuning=method.tuning,
                     predicts_words=plan.head.kind == "lm",
+                    layers=layers,
+                    extractor=extractor,
                     evidence=f"samples/{name}-{condition}-seed{seed}.jsonl",
                 )
                 plan.cells.append(_cell(plan, context))
     order = {name: index for index, name in enumerate(plan.methods)}
     plan.cells.sort(key=lambda cell: order[cell.context.method])  # stable: the base first, if it was named first
+
+
+def _flips(changed: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    return {item: (int(change["clean"]), int(change["noisy"])) for item, change in changed.get("flipped", {}).items()}
+
+
+def _layers(config: AuditConfig, model: ResolvedModel) -> tuple[int, ...]:
+    count = int(model.config.get("num_hidden_layers") or model.config.get("n_layer") or 0)
+    if config.layers == "all":
+        if count == 0:
+            raise ConfigurationError(f"the configuration of {model.name!r} does not say how many layers it has; name them: --layers 0,1")
+        return tuple(range(count + 1))
+    wrong = [layer for layer in config.layers if layer < 0 or (count and layer > count)]
+    if wrong:
+        raise ConfigurationError(f"--layers {wrong[0]}: {model.name!r} has layers 1 to {count}, and 0 for the embeddings")
+    return tuple(dict.fromkeys(config.layers))
+
+
+def _extractor(config: AuditConfig, dataset: AuditDataset) -> str | None:
+    """Return how written answers are read; the references must have answers under it before anything is computed."""
+    if dataset.task != "generation" or config.writing.extractor == "none":
+        return None
+    if config.writing.max_new_tokens > config.training.max_tokens - 8:
+        raise ConfigurationError(
+            f"writing.max_new_tokens {config.writing.max_new_tokens} leaves no room for a prompt within training.max_tokens "
+            f"{config.training.max_tokens}; lower the one or raise the other"
+        )
+    references = [str(example.response) for example in dataset.test]
+    if config.writing.extractor == "auto":
+        return guess_extractor(references)
+    exact_match(references, references, find_extractor(config.writing.extractor))
+    return config.writing.extractor
 
 
 def _cell(plan: Plan, context: Context) -> Cell:

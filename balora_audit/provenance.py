@@ -18,7 +18,10 @@ _VERSIONED = (
     "balora-audit", "torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "numpy", "scipy",
     "scikit-learn", "datasets",
 )  # fmt: skip
-_SCORED_BY = ("config.py", "penalties.py", "regularizers.py", "data", "models", "methods", "training", "scoring")
+_SCORED_BY = (
+    "config.py", "settings.py", "penalties.py", "regularizers.py", "data/", "models/", "methods/", "training/", "scoring/",
+    "metrics/weights.py",
+)  # fmt: skip
 
 
 @cache
@@ -26,10 +29,10 @@ def code_hash(*, all_code: bool = False) -> str:
     """Return the SHA-256 over the source that decides units of work, or over the whole package's but the report's."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
-        relative = path.relative_to(_PACKAGE)
-        if relative.parts[0] == "report" or (not all_code and relative.parts[0] not in _SCORED_BY):
+        relative = path.relative_to(_PACKAGE).as_posix()
+        if relative.startswith("report/") or (not all_code and not relative.startswith(_SCORED_BY)):
             continue
-        digest.update(f"{relative.as_posix()}\n".encode())
+        digest.update(f"{relative}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

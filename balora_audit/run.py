@@ -16,8 +16,9 @@ from balora_audit.conclusions import compare_all
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
 from balora_audit.plan import Cell, Plan
 from balora_audit.probes import PROBES
-from balora_audit.probes.collapse import features, joint_tsne
+from balora_audit.probes.collapse import features
 from balora_audit.probes.evidence import Findings, Scores
+from balora_audit.probes.projection import joint_tsne, usable_perplexities
 from balora_audit.progress import Progress, Silent
 from balora_audit.store import RunStore
 from balora_audit.training.team import assemble_team
@@ -186,19 +187,24 @@ class _Execution:
         chosen = [(m, features(scores[m, condition, seed])) for m in plan.methods if (m, condition, seed) in scores]
         if not chosen:
             return []
-        self.state.progress.stage("t-SNE", 1, "fit")
-        found = joint_tsne(plan.dataset, chosen, seed=0)
-        return [
-            records.Series(
-                method=name,
-                condition=condition,
-                seed=seed,
-                probe="collapse",
-                name="tsne",
-                columns={key: tuple(column) for key, column in columns.items()},
-            )
-            for name, columns in found.items()
-        ]
+        usable = usable_perplexities(plan.config.collapse.perplexities, sum(len(x) for _, x in chosen))
+        self.state.progress.stage("t-SNE", len(usable), "fits")
+        series = []
+        for perplexity in usable:
+            found = joint_tsne(plan.dataset, chosen, perplexity=perplexity, seed=0)
+            self.state.progress.advance()
+            series += [
+                records.Series(
+                    method=name,
+                    condition=condition,
+                    seed=seed,
+                    probe="collapse",
+                    name=f"tsne:{perplexity:g}",
+                    columns={key: tuple(column) for key, column in columns.items()},
+                )
+                for name, columns in found.items()
+            ]
+        return series
 
 
 def _by_adapter(cells: list[Cell]) -> list[list[Cell]]:

@@ -19,6 +19,7 @@ from balora_audit.methods.adapter import Attached, attach, loaded, target_module
 from balora_audit.methods.full import FullTuning, full_loaded
 from balora_audit.methods.imported import bring_in
 from balora_audit.methods.method import Factors
+from balora_audit.methods.weights import WeightAnalysis, WeightScores
 from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.encode import Encoder
 from balora_audit.models.forward import CausalForward
@@ -30,7 +31,7 @@ from balora_audit.probes.evidence import ScoreRequest, Scores
 from balora_audit.probes.tasks import suite_of
 from balora_audit.progress import Progress
 from balora_audit.regularizers import effective_k
-from balora_audit.scoring import CausalScorer, ClassifierScorer, LabelScores, NumberScores, ResponseScores, TextScores
+from balora_audit.scoring import AnswerScores, CausalScorer, ClassifierScorer, LabelScores, NumberScores, ResponseScores, TextScores
 from balora_audit.store import RunStore, hash_files
 from balora_audit.training.checkpoint import Checkpoints
 from balora_audit.training.examples import TrainingRow, encode_rows, encode_whole, steps_per_epoch
@@ -44,12 +45,14 @@ from balora_audit.training.team import Team
 
 __all__ = ["Worker", "adapter_folder", "adapter_is_there", "read_scores"]
 
-_KINDS: dict[str, type[HarnessScores] | type[LabelScores] | type[NumberScores] | type[ResponseScores] | type[TextScores]] = {
+_KINDS: dict[str, type[Scores]] = {
+    "answers": AnswerScores,
     "harness": HarnessScores,
     "labels": LabelScores,
     "numbers": NumberScores,
     "responses": ResponseScores,
     "texts": TextScores,
+    "weights": WeightScores,
 }
 _HEAD_FILE = "head.safetensors"
 
@@ -100,6 +103,7 @@ class Worker:
                 progress.say("this architecture changes its logits after the head: every pass computes all of them (slower)")
         self._teacher = self._make_teacher()
         self._factors: dict[str, Factors] = {}
+        self._analysis: WeightAnalysis | None = None
 
     def _make_teacher(self) -> Teacher:
         limit = int(self.plan.config.training.teacher_cache_gb * 1e9)
@@ -183,6 +187,8 @@ class Worker:
         if encoder.truncated:
             end = "end" if self.plan.head.kind == "classifier" else "beginning"
             notes.append(f"{encoder.truncated} training texts were longer than the limit and lost their {end}")
+        if encoder.cut_responses:
+            notes.append(f"{encoder.cut_responses} training responses took more than half of the limit and lost their end")
         written = {
             "trainable_parameters": tuned.count,
             "examples": len(rows),
@@ -319,10 +325,11 @@ class Worker:
                 scorer = self._scorer(off)
                 for unit, request in requests.items():
                     start = time.perf_counter()
-                    scorer.encoder.truncated = 0
-                    found = self._score_one(scorer, request)
+                    scorer.encoder.truncated = scorer.encoder.cut_responses = 0
+                    found = self._weigh(cell, request, off) if request.kind == "weights" else self._score_one(scorer, request)
                     arrays = {name: value for name, value in _fields(found).items() if value is not None}
-                    record = {"kind": request.kind, "truncated": scorer.encoder.truncated, "set": request.key}
+                    encoder = scorer.encoder
+                    record = {"kind": request.kind, "truncated": encoder.truncated, "cut": encoder.cut_responses, "set": request.key}
                     if self.team.leads or not self.team.shards:  # with a spread base all processes compute the same
                         self.store.write(unit, record, arrays)
                     costs.record(self.plan, f"score:{request.kind}", time.perf_counter() - start, len(request.texts))
@@ -361,18 +368,30 @@ class Worker:
             self.progress.advance(len(request.texts))
         elif isinstance(scorer, ClassifierScorer):
             run = scorer.numbers if request.kind == "numbers" else scorer.labels
-            found = run(request.texts, features=request.features)
+            found = run(request.texts, features=request.features, layers=request.layers)
         elif request.kind == "labels":
             answers = [" " + name for name in self.plan.dataset.label_names]
-            found = scorer.labels(request.texts, answers, features=request.features)
+            found = scorer.labels(request.texts, answers, features=request.features, layers=request.layers)
         elif request.kind == "responses":
-            found = scorer.responses(request.texts, request.responses, features=request.features)
+            found = scorer.responses(request.texts, request.responses, features=request.features, layers=request.layers)
+        elif request.kind == "answers":
+            found = scorer.write(request.texts, **dict(request.settings))
         else:
             found = scorer.texts(request.texts)
-        for name, array in _fields(found).items():
-            if array is not None and not np.isfinite(array).all():
-                raise UnitError(f"the model gives {name.replace('_', ' ')} that are not finite on the set {request.key!r}")
-        return found
+        return _finite(found, request)
+
+    def _weigh(self, cell: Cell, request: ScoreRequest, off: Callable[[], AbstractContextManager[object]]) -> Scores:
+        if self._analysis is None:
+            self._analysis = WeightAnalysis(**dict(request.settings))
+        full = self.plan.methods[cell.context.method].tuning == "full"
+        return _finite(self._analysis.analyse(self.base, off, full=full), request)
+
+
+def _finite(found: Scores, request: ScoreRequest) -> Scores:
+    for name, array in _fields(found).items():
+        if array is not None and not np.isfinite(array).all():
+            raise UnitError(f"the model gives {name.replace('_', ' ')} that are not finite on the set {request.key!r}")
+    return found
 
 
 def _fields(scores: Scores) -> dict[str, np.ndarray | None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METRICS", "METRICS_OF", "PROBE_TITLES", "MetricInfo"]
+__all__ = ["METRICS", "METRICS_OF", "PROBE_TITLES", "MetricInfo", "learn"]
 
 Unit = Literal["share", "nats", "ratio", "number"]
 
@@ -290,3 +291,19 @@ METRICS_OF: dict[str, dict[str, MetricInfo]] = {"noise": _NOISE, "imbalance": _I
 """Probe → the metrics that belong to it first (others may measure them too, as accuracy by group)."""
 
 METRICS: dict[str, MetricInfo] = {name: about for metrics in METRICS_OF.values() for name, about in metrics.items()}
+
+
+def learn(probe: str, title: str, metrics: Mapping[str, MetricInfo]) -> None:
+    """Add a probe from elsewhere and its metrics; saying the same twice is no harm.
+
+    Raises
+    ------
+    ValueError
+        A metric of that name means something else already.
+    """
+    for name, about in metrics.items():
+        if METRICS.get(name, about) != about:
+            raise ValueError(f"the metric {name!r} exists already, with another meaning")
+    PROBE_TITLES[probe] = title
+    METRICS_OF.setdefault(probe, {}).update(metrics)
+    METRICS.update(metrics)

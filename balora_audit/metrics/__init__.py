@@ -20,7 +20,10 @@ from balora_audit.metrics.similarity import anisotropy, linear_cka, principal_an
 from balora_audit.metrics.spectral import (
     OF_SINGULAR_VALUES,
     effective_rank,
+    iso_score,
+    iso_score_of,
     largest_singular_value_ratio,
+    leave_group_out_singular_values,
     normalised_spectrum,
     participation_ratio,
     power_law_alpha,
@@ -28,15 +31,19 @@ from balora_audit.metrics.spectral import (
     singular_values,
     stable_rank,
 )
+from balora_audit.metrics.streamed import Moments, streamed_cka
+from balora_audit.metrics.weights import dense_likeness, likeness, low_rank_singular_values
 
 __all__ = [
     "EXTRACTORS",
     "OF_SINGULAR_VALUES",
     "Extractor",
+    "Moments",
     "agreement",
     "anisotropy",
     "balanced_accuracy",
     "demographic_parity_difference",
+    "dense_likeness",
     "effective_rank",
     "equalized_odds_difference",
     "exact_match",
@@ -44,9 +51,14 @@ __all__ = [
     "flip_rate",
     "g_mean",
     "guess_extractor",
+    "iso_score",
+    "iso_score_of",
     "knn_correct",
     "largest_singular_value_ratio",
+    "leave_group_out_singular_values",
+    "likeness",
     "linear_cka",
+    "low_rank_singular_values",
     "macro_f1",
     "mce",
     "memorisation",
@@ -63,6 +75,7 @@ __all__ = [
     "singular_value_entropy",
     "singular_values",
     "stable_rank",
+    "streamed_cka",
     "tpr_gap",
     "worst_class_recall",
 ]

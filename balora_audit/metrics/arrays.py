@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Float", "Int", "labels", "matrix"]
+__all__ = ["Float", "Int", "labels", "matrix", "numpy_of"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 
-def _numpy(value: Any) -> NDArray[Any]:
+def numpy_of(value: Any) -> NDArray[Any]:
+    """Return an array of what is given, torch tensors included."""
     if hasattr(value, "detach"):  # a torch tensor, recognised without importing torch; NumPy has no bfloat16
         value = value.detach().double().cpu().numpy() if value.is_floating_point() else value.detach().cpu().numpy()
     return np.asarray(value)
@@ -21,7 +22,7 @@ def _numpy(value: Any) -> NDArray[Any]:
 
 def matrix(x: Any, *, center: bool, name: str = "x") -> Float:
     """Return an (N, D) float64 matrix, centred by column if asked; raises `ValueError` when it is none or not finite."""
-    found = np.asarray(_numpy(x), dtype=np.float64)
+    found = np.asarray(numpy_of(x), dtype=np.float64)
     if found.ndim != 2 or 0 in found.shape:
         raise ValueError(f"{name} must be a non-empty (items, dimensions) matrix, got shape {found.shape}")
     if not np.isfinite(found).all():
@@ -31,7 +32,7 @@ def matrix(x: Any, *, center: bool, name: str = "x") -> Float:
 
 def labels(values: Any, *, name: str) -> Int:
     """Return a one-dimensional array of class indices; raises `ValueError` otherwise."""
-    found = _numpy(values)
+    found = numpy_of(values)
     if found.ndim != 1 or len(found) == 0:
         raise ValueError(f"{name} must be a non-empty one-dimensional array, got shape {found.shape}")
     if not np.issubdtype(found.dtype, np.integer) and not np.issubdtype(found.dtype, np.bool_):

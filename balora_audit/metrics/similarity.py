@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from balora_audit.metrics.arrays import Float, matrix
+from balora_audit.metrics.arrays import Float, matrix, numpy_of
+from balora_audit.metrics.streamed import BLOCK_ROWS, streamed_cka
 
 __all__ = ["anisotropy", "linear_cka", "principal_angles"]
+
+_MANY = 16384
+"""Beyond so many items the matrices are read in blocks, and none is copied as a whole."""
 
 
 def linear_cka(x: Any, y: Any, *, center: bool = True) -> float:
@@ -16,7 +20,11 @@ def linear_cka(x: Any, y: Any, *, center: bool = True) -> float:
 
     Unchanged by rotations and isotropic scaling of either side. (N, D₁) and (N, D₂) on the same items in the same order.
     """
-    a, b = matrix(x, center=center), matrix(y, center=center, name="y")
+    left, right = numpy_of(x), numpy_of(y)
+    if center and left.ndim == right.ndim == 2 and len(left) == len(right) > max(_MANY, left.shape[1], right.shape[1]):
+        blocks = range(0, len(left), BLOCK_ROWS)
+        return streamed_cka((left[start : start + BLOCK_ROWS], right[start : start + BLOCK_ROWS]) for start in blocks)
+    a, b = matrix(left, center=center), matrix(right, center=center, name="y")
     if len(a) != len(b):
         raise ValueError(f"x and y must be features of the same items, got {len(a)} and {len(b)} rows")
     if len(a) < max(a.shape[1], b.shape[1]):  # the N × N Gram matrices are smaller and give the same numbers

@@ -10,13 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from balora_audit.metrics.arrays import Float, matrix
+from balora_audit.metrics.arrays import Float, matrix, numpy_of
+from balora_audit.metrics.streamed import BLOCK_ROWS, Moments
 
 __all__ = [
     "OF_SINGULAR_VALUES",
     "effective_rank",
+    "iso_score",
+    "iso_score_of",
     "largest_singular_value_ratio",
+    "leave_group_out_singular_values",
     "normalised_spectrum",
     "participation_ratio",
     "power_law_alpha",
@@ -26,15 +31,54 @@ __all__ = [
 ]
 
 _RELATIVE_ZERO = 1e-10
+_TALL = 4
+_FEW = 1024
+"""Up to so many items a direct decomposition is quick, and it keeps twice the digits."""
 
 
 def singular_values(x: Any, *, center: bool = True) -> Float:
-    """Return the singular values, largest first; raises `ValueError` for a matrix of rank 0."""
-    sigma = np.linalg.svd(matrix(x, center=center), compute_uv=False)
+    """Return the singular values, largest first; raises `ValueError` for a matrix of rank 0.
+
+    With many more items than dimensions they come from the Gram matrix, block by block (`Moments`); else from a direct
+    decomposition. Both in float64.
+    """
+    raw = numpy_of(x)
+    if _is_tall(raw):
+        return _moments(raw).singular_values(center=center)
+    sigma = np.linalg.svd(matrix(raw, center=center), compute_uv=False)
     if sigma[0] <= np.finfo(np.float64).tiny or not np.isfinite(sigma[0]):
         raise ValueError("all features are the same (rank 0): the spectrum has no shape")
     # Rounding leaves values near 1e-16 where centring or exact dependence makes them zero.
     return np.asarray(np.where(sigma > _RELATIVE_ZERO * sigma[0], sigma, 0.0))
+
+
+def leave_group_out_singular_values(x: Any, groups: Any, *, center: bool = True) -> list[Float]:
+    """Return the singular values with each group of items left out, groups in ascending order.
+
+    ``groups`` (N,) holds a group number per item. Each is centred anew. With many more items than dimensions, the group's own
+    moments are taken off the whole's instead of starting again.
+    """
+    raw, of = numpy_of(x), np.asarray(groups)
+    if of.shape != raw.shape[:1]:
+        raise ValueError(f"need one group per item, got {of.shape} for {raw.shape[:1]} items")
+    names = np.unique(of)
+    if len(names) < 2:
+        raise ValueError("leaving a group out needs at least two groups")
+    if not _is_tall(raw):
+        return [singular_values(raw[of != name], center=center) for name in names]
+    whole = _moments(raw)
+    return [whole.without(_moments(raw[of == name])).singular_values(center=center) for name in names]
+
+
+def _is_tall(x: NDArray[Any]) -> bool:
+    return x.ndim == 2 and len(x) >= _TALL * x.shape[1] and len(x) > _FEW
+
+
+def _moments(x: NDArray[Any]) -> Moments:
+    found = Moments(x.shape[1])
+    for start in range(0, len(x), BLOCK_ROWS):
+        found.add(x[start : start + BLOCK_ROWS])
+    return found
 
 
 def normalised_spectrum(x: Any, *, center: bool = True) -> Float:
@@ -76,12 +120,37 @@ def power_law_alpha(x: Any, *, center: bool = True, first: int = 1, last: int | 
     ValueError
         Fewer than two positive eigenvalues lie in the range.
     """
-    eigenvalues = singular_values(x, center=center) ** 2
+    return _alpha(singular_values(x, center=center), first, last)
+
+
+def _alpha(sigma: Float, first: int = 1, last: int | None = None) -> float:
+    eigenvalues = sigma**2
     eigenvalues = eigenvalues[eigenvalues > 0][first - 1 : last]
     if first < 1 or len(eigenvalues) < 2:
         raise ValueError("a power law needs at least two positive eigenvalues in the range")
     ranks = np.arange(first, first + len(eigenvalues))
     return float(-np.polyfit(np.log(ranks), np.log(eigenvalues), 1)[0])
+
+
+def iso_score(x: Any) -> float:
+    """Return IsoScore, 0 (one direction holds everything) to 1 (all D dimensions alike) (Rudman et al. 2022).
+
+    Unchanged by rotation, shift and scale. Of N ≤ D items at most N − 1 dimensions can be filled, which bounds the score.
+    """
+    return iso_score_of(singular_values(x), numpy_of(x).shape[1])
+
+
+def iso_score_of(sigma: Any, dimensions: int) -> float:
+    """Return IsoScore from the singular values of centred features in `dimensions` ≥ 2 dimensions."""
+    eigenvalues = np.asarray(sigma, dtype=np.float64) ** 2
+    if dimensions < 2 or len(eigenvalues) > dimensions:
+        raise ValueError(f"IsoScore needs at least two dimensions, and no more singular values than those; got {dimensions}")
+    if not eigenvalues.any():
+        raise ValueError("all features are the same (rank 0): IsoScore is undefined")
+    # With v = √D·λ/‖λ‖ and the defect δ² = ‖v − 1‖²/(2(D − √D)): φ = (D − δ²(D − √D))²/D², and φ is rescaled from [1/D, 1].
+    # ‖v‖² = D, so D − δ²(D − √D) = Σv, and φ = (Σλ)²/(D·Σλ²): the participation ratio over D.
+    filled = float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
+    return float(np.clip((filled - 1) / (dimensions - 1), 0, 1))
 
 
 def _entropy(sigma: Float) -> float:
@@ -95,5 +164,6 @@ OF_SINGULAR_VALUES: dict[str, Callable[[Float], float]] = {
     "largest_singular_value_ratio": lambda sigma: float(-np.log(sigma[0] / sigma.sum())),
     "stable_rank": lambda sigma: float((sigma**2).sum() / sigma[0] ** 2),
     "participation_ratio": lambda sigma: float((sigma**2).sum() ** 2 / (sigma**4).sum()),
+    "power_law_alpha": _alpha,
 }
 """The measures as functions of the singular values, for callers who want several from one decomposition."""

@@ -13,17 +13,17 @@ __all__ = ["DriftProbe"]
 
 
 class DriftProbe:
-    """KL per token and perplexity ratio on held-out general text; test items retained and gained against the base."""
+    """KL per token and perplexity ratio on held-out general text; test items retained, lost and gained against the base."""
 
     name = "drift"
-    summary = "KL(base ‖ model) per token, perplexity ratio, items retained and gained"
+    summary = "KL(base ‖ model) per token, perplexity ratio, items retained, lost and gained"
 
     def requests(self, context: Context) -> list[ScoreRequest]:
         """Ask for the general text, and for the test set when its items can be right or wrong."""
         texts = context.dataset.general
         ids = tuple(f"general-{index:04d}" for index in range(len(texts)))
         found = [ScoreRequest(key="general", kind="texts", ids=ids, texts=texts)] if texts else []
-        return [*found, test_set(context.dataset)] if context.dataset.task == "classification" else found
+        return [*found, test_set(context)] if context.dataset.task == "classification" else found
 
     def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None) -> Findings:
         """Return the drift measurements."""
@@ -49,8 +49,8 @@ class DriftProbe:
         gold = np.array([example.label for example in context.dataset.test])
         right = label_scores(scores, "test").prediction == gold
         known = label_scores(base, "test").prediction == gold
-        for metric, inside in (("retained", known), ("gained", ~known)):
+        for metric, inside, kept in (("retained", known, right), ("lost", known, ~right), ("gained", ~known, right)):
             if inside.any():
-                findings.rate(metric, right[inside], ids[inside].tolist())
+                findings.rate(metric, kept[inside], ids[inside].tolist())
             else:
-                findings.missing(metric, f"the base answers {'no' if metric == 'retained' else 'every'} test item correctly")
+                findings.missing(metric, f"the base answers {'every' if metric == 'gained' else 'no'} test item correctly")

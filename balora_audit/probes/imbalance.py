@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 
 from balora_audit.data.dataset import Example
-from balora_audit.metrics import g_mean, macro_f1, prior_shift
+from balora_audit.metrics import prior_shift
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
 from balora_audit.probes.requests import label_scores, on_texts, test_set
 from balora_audit.scoring.protocol import LabelScores
@@ -18,19 +19,20 @@ from balora_audit.stats.items import Combine
 __all__ = ["ImbalanceProbe"]
 
 _SMALL_GROUP = 5
+_BETWEEN_GROUPS = ("worst_group_accuracy", "tpr_gap_rms", "equalized_odds_difference", "demographic_parity_difference")
 
 
 class ImbalanceProbe:
     """Per-class recall with head, medium and tail thirds; group gaps; answers under a swap of the person's gender."""
 
     name = "imbalance"
-    summary = "per-class, tail and worst-class recall; group gaps; counterfactual flips"
+    summary = "per-class, tail and worst-class recall; group gaps, equalized odds, demographic parity; counterfactual flips"
 
     def requests(self, context: Context) -> list[ScoreRequest]:
         """Ask for the test set and its counterfactual twins; nothing under label noise alone or for generation."""
         if context.dataset.task != "classification" or not self._applies(context):
             return []
-        found = [test_set(context.dataset)]
+        found = [test_set(context)]
         twins = self._twins(context)
         if twins:
             texts = tuple(str(example.counterfactual) for example in twins)
@@ -79,6 +81,9 @@ class ImbalanceProbe:
 
         combined("balanced_accuracy", present)
         combined("worst_class_recall", present, "min")
+        combined("g_mean", present, "geometric_mean")
+        said_CN = np.stack([answer == index for index in range(len(names))]).astype(float)
+        findings.ratios("macro_f1", ids, 2 * right_CN[present], (of_class_CN + said_CN)[present])
         thirds = self._thirds(context, present)
         if thirds is None:
             for metric in ("head_recall", "medium_recall", "tail_recall"):
@@ -86,8 +91,6 @@ class ImbalanceProbe:
         else:
             for metric, chosen in zip(("head_recall", "medium_recall", "tail_recall"), thirds, strict=True):
                 combined(metric, chosen)
-        findings.plain("macro_f1", macro_f1(gold, answer), len(ids))
-        findings.plain("g_mean", g_mean(gold, answer), len(ids))
         findings.plain("prior_shift", prior_shift(gold, answer), len(ids))
 
     @staticmethod
@@ -104,7 +107,7 @@ class ImbalanceProbe:
         sizes = Counter(str(example.group) for _, example in members)
         if len(sizes) < 2:
             reason = "the test set has no groups" if not sizes else f"the test set has one group only ({next(iter(sizes))})"
-            for metric in ("worst_group_accuracy", "tpr_gap_rms"):
+            for metric in _BETWEEN_GROUPS:
                 findings.missing(metric, reason)
             return
         correct = test.prediction == np.array([example.label for example in context.dataset.test])
@@ -116,11 +119,12 @@ class ImbalanceProbe:
         right = correct[[index for index, _ in members]]
         of_group_GN = np.array([[example.group == group for _, example in members] for group in large], dtype=float)
         if len(large) < 2:
-            for metric in ("worst_group_accuracy", "tpr_gap_rms"):
+            for metric in _BETWEEN_GROUPS:
                 findings.missing(metric, f"fewer than two groups have at least {_SMALL_GROUP} test items")
             return
         findings.ratios("worst_group_accuracy", ids, of_group_GN * right, of_group_GN, combine="min")
         self._gaps(context, members, right, large, findings)
+        self._parity(context, members, test.prediction[[index for index, _ in members]], large, findings)
 
     def _gaps(self, context: Context, members: list[tuple[int, Example]], right: np.ndarray, groups: list[str], findings: Findings) -> None:
         pair = self._pair(groups)
@@ -144,6 +148,30 @@ class ImbalanceProbe:
         findings.statistic("tpr_gap_rms", scores)
 
     @staticmethod
+    def _parity(context: Context, members: list[tuple[int, Example]], answer: np.ndarray, groups: list[str], findings: Findings) -> None:
+        """Add the two differences of `balora_audit.metrics.fairness`, in the form that resampling items needs."""
+        ids = [example.id for _, example in members]
+        label = np.array([example.label for _, example in members])
+        group = np.array([example.group for _, example in members])
+        first, second = [], []  # rows of (hits, items) whose ratios are compared, pair by pair
+        parity: tuple[list[tuple[np.ndarray, np.ndarray]], list[tuple[np.ndarray, np.ndarray]]] = ([], [])
+        for c in range(len(context.dataset.label_names)):
+            for a, b in combinations(groups, 2):
+                for inside in (label == c, label != c):
+                    rows = [(inside & (group == g) & (answer == c), inside & (group == g)) for g in (a, b)]
+                    if rows[0][1].any() and rows[1][1].any():
+                        first.append(rows[0])
+                        second.append(rows[1])
+                for side, g in zip(parity, (a, b), strict=True):
+                    side.append(((group == g) & (answer == c), group == g))
+        for metric, pairs in (
+            ("equalized_odds_difference", [*first, *second]),
+            ("demographic_parity_difference", [*parity[0], *parity[1]]),
+        ):
+            hits, items = (np.array([row[place] for row in pairs], dtype=float) for place in (0, 1))
+            findings.ratios(metric, ids, hits, items, combine="max_difference")
+
+    @staticmethod
     def _pair(groups: list[str]) -> tuple[str, str] | None:
         if "female" in groups and "male" in groups:
             return "female", "male"
@@ -158,9 +186,15 @@ class ImbalanceProbe:
         position = {example.id: index for index, example in enumerate(context.dataset.test)}
         rows = [position[example.id] for example in twins]
         swapped = label_scores(scores, "counterfactual")
-        ids = [example.id for example in twins]
         gold = np.array([example.label for example in twins])
-        findings.rate("counterfactual_flip_rate", swapped.prediction != test.prediction[rows], ids)
-        before = test.probability[rows, gold]
-        after = swapped.probability[np.arange(len(rows)), gold]
-        findings.mean("counterfactual_shift", np.abs(after - before), ids)
+        flips = swapped.prediction != test.prediction[rows]
+        shift = np.abs(swapped.probability[np.arange(len(rows)), gold] - test.probability[rows, gold])
+        slices = {"all": np.ones(len(twins), dtype=bool)}
+        names = context.dataset.label_names
+        slices |= {f"class={names[c]}": gold == c for c in range(len(names)) if (gold == c).any()}
+        groups = np.array([example.group or "" for example in twins])
+        slices |= {f"group={name}": groups == name for name in sorted(set(groups.tolist()) - {""})}
+        for slice, inside in slices.items():
+            ids = [example.id for example, chosen in zip(twins, inside, strict=True) if chosen]
+            findings.rate("counterfactual_flip_rate", flips[inside], ids, slice=slice)
+            findings.mean("counterfactual_shift", shift[inside], ids, slice=slice)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from balora_audit.data.perturbations import PERTURBATIONS, Perturbed, perturb
-from balora_audit.metrics import mce, relative_drop, severity_area
+from balora_audit.metrics import agreement, mce, relative_drop, severity_area
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
-from balora_audit.probes.requests import label_scores, number_scores, on_texts, response_scores, test_set
+from balora_audit.probes.noise_answers import on_numbers, on_responses, to_be_written, written
+from balora_audit.probes.noisy_copies import applicable_kinds, copies, inapplicable, realised
+from balora_audit.probes.requests import label_scores, on_texts, test_set
 
 __all__ = ["NoiseProbe"]
 
@@ -18,164 +19,131 @@ class NoiseProbe:
     """Input noise by kind and severity for models trained on clean data; memorisation for those under label noise."""
 
     name = "noise"
-    summary = "accuracy, flips and area under input noise; memorisation of wrong labels under noise:ρ"
+    summary = "accuracy, flips, agreement and area under input noise; exact match; memorisation of wrong labels under noise:ρ"
 
     def requests(self, context: Context) -> list[ScoreRequest]:
-        """Ask for the test set, its noisy copies (clean condition) and the mislabelled training items (noise:ρ)."""
+        """Ask for the test set, its noisy copies (clean condition) and the mislabelled training items.
+
+        A model trained on clean labels answers the items that the audit's other conditions mislabel: the control.
+        """
         dataset = context.dataset
-        found = [test_set(dataset)]
+        found = [test_set(context)]
         if context.condition.is_clean:
             ids = tuple(example.id for example in dataset.test)
-            for kind, severity in self._grid(context):
-                noisy = tuple(copy.text for copy in self._copies(context, kind, severity))
+            for kind, severity in _grid(context):
+                noisy = tuple(copy.text for copy in copies(context, kind, severity))
                 found.append(on_texts(dataset, f"{kind}@{severity}", ids, noisy))
-        if context.flipped:
-            chosen = [example for example in context.train if example.id in context.flipped]
-            found.append(on_texts(dataset, "flipped", tuple(e.id for e in chosen), tuple(e.text for e in chosen)))
+        found += to_be_written(context)
+        for key, flips in _flips(context).items():
+            chosen = [example for example in context.train if example.id in flips]
+            found.append(on_texts(dataset, key, tuple(e.id for e in chosen), tuple(e.text for e in chosen)))
         return found
 
     def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None) -> Findings:
-        """Return accuracy by kind and severity, drops, areas, flips and memorisation."""
+        """Return accuracy by kind and severity, drops, areas, flips, agreement and memorisation."""
         findings = Findings(context, self.name)
         if context.dataset.task == "generation":
-            self._responses(context, scores, findings)
+            on_responses(context, scores, findings, _grid(context))
+            written(context, scores, findings)
             return findings
         if context.dataset.task == "regression":
-            self._numbers(context, scores, findings)
+            on_numbers(context, scores, findings, _grid(context))
             return findings
         ids = [example.id for example in context.dataset.test]
         gold = np.array([example.label for example in context.dataset.test])
         clean = label_scores(scores, "test").prediction
         findings.rate("accuracy", clean == gold, ids, slice="clean")
         if context.condition.is_clean:
-            self._input_noise(context, scores, base, findings)
-        if context.flipped:
-            self._memorisation(context, scores, findings)
+            inapplicable(context, findings, "accuracy_drop")
+            if applicable_kinds(context):
+                _input_noise(context, scores, base, findings)
+            else:
+                findings.missing("accuracy_drop", "no kind of noise applies to any of the texts")
+        for key, flips in _flips(context).items():
+            _memorisation(context, key, flips, scores, findings)
         return findings
 
-    def _input_noise(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
-        ids = [example.id for example in context.dataset.test]
-        gold = np.array([example.label for example in context.dataset.test])
-        clean = label_scores(scores, "test").prediction
-        right = (clean == gold).astype(float)
-        severities = context.config.noise.severities
-        noisy_right, flips, errors, base_errors = [], [], [], []
-        for kind in context.config.noise.kinds:
-            of_kind = []
-            for severity in severities:
-                slice = f"{kind}@{severity}"
-                answer = label_scores(scores, slice).prediction
-                correct = answer == gold
-                findings.rate("accuracy", correct, ids, slice=slice)
-                findings.rate("flip_rate", answer != clean, ids, slice=slice)
-                findings.mean("accuracy_drop", right - correct, ids, slice=slice)
-                self._relative(findings, slice, right, correct.astype(float))
-                self._realised(context, findings, kind, severity)
-                of_kind.append(correct.astype(float))
-                flips.append((answer != clean).astype(float))
-            findings.mean("accuracy_drop", right - np.mean(of_kind, axis=0), ids, slice=kind)
-            self._relative(findings, kind, right, np.mean(of_kind, axis=0))
-            self._area(findings, kind, ids, severities, [right, *of_kind])
-            noisy_right.append(of_kind)
-            errors.append([1 - float(np.mean(row)) for row in of_kind])
-            if base is not None:
-                base_errors.append([float(np.mean(label_scores(base, f"{kind}@{s}").prediction != gold)) for s in severities])
-        everything = np.array(noisy_right)  # (kinds, severities, items)
-        findings.mean("accuracy_drop", right - everything.mean(axis=(0, 1)), ids)
-        self._relative(findings, "all", right, everything.mean(axis=(0, 1)))
-        findings.mean("flip_rate", np.mean(flips, axis=0), ids)
-        self._area(findings, "all", ids, severities, [right, *everything.mean(axis=0)])
-        if not base_errors:
-            findings.missing("mce", "the base model is not part of this audit")
-        elif min(sum(row) for row in base_errors) == 0:
-            findings.missing("mce", "the base model makes no error under some kind of noise, so the ratio is undefined")
-        else:
-            findings.plain("mce", mce(np.array(errors), np.array(base_errors)), len(ids))
 
-    @staticmethod
-    def _area(findings: Findings, slice: str, ids: list[str], severities: tuple[int, ...], rows: list[np.ndarray]) -> None:
-        # The area is linear in the accuracies, so the area of each item's 0/1 curve averages to the area of the curve.
-        curve = np.array(rows).T
-        findings.mean("severity_area", np.array([severity_area([0, *severities], item) for item in curve]), ids, slice=slice)
+def _grid(context: Context) -> list[tuple[str, int]]:
+    return [(kind, severity) for kind in applicable_kinds(context) for severity in context.config.noise.severities]
 
-    @staticmethod
-    def _relative(findings: Findings, slice: str, right: np.ndarray, noisy: np.ndarray) -> None:
-        if right.mean() == 0:
-            findings.missing("relative_drop", "no clean item is answered correctly", slice=slice)
-        else:
-            findings.plain("relative_drop", relative_drop(float(right.mean()), float(noisy.mean())), len(right), slice=slice)
 
-    def _realised(self, context: Context, findings: Findings, kind: str, severity: int) -> None:
-        copies = self._copies(context, kind, severity)
-        units = sum(copy.units for copy in copies)
-        slice = f"{kind}@{severity}"
-        if units == 0:
-            findings.missing("realised_rate", "this kind of noise applies to none of the texts", slice=slice)
-        else:
-            findings.plain("realised_rate", sum(copy.changed for copy in copies) / units, len(copies), slice=slice)
+def _flips(context: Context) -> dict[str, Mapping[str, tuple[int, int]]]:
+    """Return what to score → training id → (true label, wrong label)."""
+    if context.flipped:
+        return {"flipped": context.flipped}
+    return {f"flips={condition}": flips for condition, flips in context.flipped_elsewhere.items() if flips}
 
-    def _memorisation(self, context: Context, scores: Mapping[str, Scores], findings: Findings) -> None:
-        ids = [example.id for example in context.train if example.id in context.flipped]
-        pairs = np.array([context.flipped[item] for item in ids]).reshape(-1, 2)
-        answer = label_scores(scores, "flipped").prediction
-        findings.rate("memorisation", answer == pairs[:, 1], ids)
-        findings.rate("recovered_true", answer == pairs[:, 0], ids)
 
-    def _responses(self, context: Context, scores: Mapping[str, Scores], findings: Findings) -> None:
-        ids = [example.id for example in context.dataset.test]
-        clean = response_scores(scores, "test")
-        findings.ratios("response_nll", ids, clean.nll, clean.tokens, slice="clean")
-        findings.ratios("token_accuracy", ids, clean.correct_tokens, clean.tokens, slice="clean")
-        if not context.condition.is_clean:
-            return
-        rises = []
-        for kind, severity in self._grid(context):
+def _input_noise(context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    ids = [example.id for example in context.dataset.test]
+    gold = np.array([example.label for example in context.dataset.test])
+    clean = label_scores(scores, "test").prediction
+    right = (clean == gold).astype(float)
+    severities = context.config.noise.severities
+    answers, errors, base_errors = [], [], []
+    for kind in applicable_kinds(context):
+        of_kind = []
+        for severity in severities:
             slice = f"{kind}@{severity}"
-            noisy = response_scores(scores, slice)
-            findings.ratios("response_nll", ids, noisy.nll, noisy.tokens, slice=slice)
-            findings.ratios("token_accuracy", ids, noisy.correct_tokens, noisy.tokens, slice=slice)
-            findings.ratios("response_nll_rise", ids, noisy.nll - clean.nll, clean.tokens, slice=slice)
-            self._realised(context, findings, kind, severity)
-            rises.append(noisy.nll - clean.nll)
-        findings.ratios("response_nll_rise", ids, np.mean(rises, axis=0), clean.tokens)
+            answer = label_scores(scores, slice).prediction
+            correct = answer == gold
+            findings.rate("accuracy", correct, ids, slice=slice)
+            findings.rate("flip_rate", answer != clean, ids, slice=slice)
+            findings.mean("accuracy_drop", right - correct, ids, slice=slice)
+            _relative(findings, slice, right, correct.astype(float))
+            realised(context, findings, kind, severity)
+            of_kind.append(answer)
+        noisy_SN = (np.array(of_kind) == gold).astype(float)
+        findings.mean("accuracy_drop", right - noisy_SN.mean(axis=0), ids, slice=kind)
+        _relative(findings, kind, right, noisy_SN.mean(axis=0))
+        _area(findings, kind, ids, severities, [right, *noisy_SN])
+        _agreement(findings, kind, ids, np.array(of_kind))
+        answers.append(of_kind)
+        errors.append([1 - float(row.mean()) for row in noisy_SN])
+        if base is not None:
+            base_errors.append([float(np.mean(label_scores(base, f"{kind}@{s}").prediction != gold)) for s in severities])
+    everything_KSN = np.array(answers)
+    noisy_KSN = (everything_KSN == gold).astype(float)
+    findings.mean("accuracy_drop", right - noisy_KSN.mean(axis=(0, 1)), ids)
+    _relative(findings, "all", right, noisy_KSN.mean(axis=(0, 1)))
+    findings.mean("flip_rate", (everything_KSN != clean).mean(axis=(0, 1)), ids)
+    _area(findings, "all", ids, severities, [right, *noisy_KSN.mean(axis=0)])
+    _agreement(findings, "all", ids, everything_KSN.reshape(-1, len(ids)))
+    if not base_errors:
+        findings.missing("mce", "the base model is not part of this audit")
+    elif min(sum(row) for row in base_errors) == 0:
+        findings.missing("mce", "the base model makes no error under some kind of noise, so the ratio is undefined")
+    else:
+        findings.plain("mce", mce(np.array(errors), np.array(base_errors)), len(ids))
 
-    def _numbers(self, context: Context, scores: Mapping[str, Scores], findings: Findings) -> None:
-        ids = [example.id for example in context.dataset.test]
-        gold = np.array([example.target for example in context.dataset.test], dtype=np.float64)
-        spread = float(gold.var())
-        if spread == 0:
-            findings.missing("unexplained_variance", "all test targets are the same number")
-            return
-        clean = (number_scores(scores, "test").value - gold) ** 2 / spread
-        findings.mean("unexplained_variance", clean, ids, slice="clean")
-        if not context.condition.is_clean:
-            return
-        rises = []
-        for kind, severity in self._grid(context):
-            slice = f"{kind}@{severity}"
-            noisy = (number_scores(scores, slice).value - gold) ** 2 / spread
-            findings.mean("unexplained_variance", noisy, ids, slice=slice)
-            findings.mean("unexplained_rise", noisy - clean, ids, slice=slice)
-            self._realised(context, findings, kind, severity)
-            rises.append(noisy - clean)
-        findings.mean("unexplained_rise", np.mean(rises, axis=0), ids)
 
-    @staticmethod
-    def _grid(context: Context) -> list[tuple[str, int]]:
-        noise = context.config.noise
-        return [(kind, severity) for kind in noise.kinds for severity in noise.severities]
+def _area(findings: Findings, slice: str, ids: list[str], severities: tuple[int, ...], rows: list[np.ndarray]) -> None:
+    # The area is linear in the accuracies, so the area of each item's 0/1 curve averages to the area of the curve.
+    curve = np.array(rows).T
+    findings.mean("severity_area", np.array([severity_area([0, *severities], item) for item in curve]), ids, slice=slice)
 
-    @staticmethod
-    def _copies(context: Context, kind: str, severity: int) -> list[Perturbed]:
-        assert kind in PERTURBATIONS
-        return [
-            perturb(
-                kind,
-                example.text,
-                severity=severity,
-                seed=context.config.data_seed,
-                item_id=example.id,
-                protect=context.dataset.label_names,
-            )
-            for example in context.dataset.test
-        ]
+
+def _relative(findings: Findings, slice: str, right: np.ndarray, noisy: np.ndarray) -> None:
+    if right.mean() == 0:
+        findings.missing("relative_drop", "no clean item is answered correctly", slice=slice)
+    else:
+        findings.plain("relative_drop", relative_drop(float(right.mean()), float(noisy.mean())), len(right), slice=slice)
+
+
+def _agreement(findings: Findings, slice: str, ids: list[str], answers_RN: np.ndarray) -> None:
+    if len(answers_RN) < 2:
+        findings.missing("consistency", "one noisy copy of an item has nothing to agree with", slice=slice)
+    else:
+        findings.mean("consistency", agreement(answers_RN), ids, slice=slice)
+
+
+def _memorisation(
+    context: Context, key: str, flips: Mapping[str, tuple[int, int]], scores: Mapping[str, Scores], findings: Findings
+) -> None:
+    ids = [example.id for example in context.train if example.id in flips]
+    pairs = np.array([flips[item] for item in ids]).reshape(-1, 2)
+    answer = label_scores(scores, key).prediction
+    slice = "all" if key == "flipped" else key
+    findings.rate("memorisation", answer == pairs[:, 1], ids, slice=slice)
+    findings.rate("recovered_true", answer == pairs[:, 0], ids, slice=slice)

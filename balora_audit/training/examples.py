@@ -53,8 +53,7 @@ def encode_rows(dataset: AuditDataset, train: Sequence[Example], encoder: Encode
     """Encode examples for a language model; the loss is on the answer alone. A generated response also learns to end."""
     rows = []
     for example in train:
-        answer = encoder.answer(dataset.answer(example), end=dataset.task == "generation")
-        answer = answer[: encoder.limit_tokens // 2]
+        answer = encoder.response(dataset.answer(example), end=dataset.task == "generation")
         prompt = encoder.prompt(dataset.render(example.text), reserve=len(answer) - 1)
         rows.append(TrainingRow(id=example.id, inputs=tuple(prompt + answer[:-1]), first_read=len(prompt) - 1, targets=tuple(answer)))
     return rows
