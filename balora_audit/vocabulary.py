@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METRICS", "METRICS_OF", "PROBE_TITLES", "MetricInfo", "learn"]
+__all__ = ["BUILT_IN", "METRICS", "METRICS_OF", "PROBE_TITLES", "MetricInfo", "Unit", "learn"]
 
 Unit = Literal["share", "nats", "ratio", "number"]
 
@@ -17,6 +17,8 @@ PROBE_TITLES: dict[str, str] = {
     "drift": "Knowledge drift",
     "harness": "lm-evaluation-harness tasks",
 }
+BUILT_IN = tuple(PROBE_TITLES)
+"""The probes of this package; the titles of others join them in `PROBE_TITLES`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,8 +301,10 @@ def learn(probe: str, title: str, metrics: Mapping[str, MetricInfo]) -> None:
     Raises
     ------
     ValueError
-        A metric of that name means something else already.
+        The probe is a built-in one, or a metric of that name means something else already.
     """
+    if probe in BUILT_IN:
+        raise ValueError(f"{probe!r} is a probe of this package")
     for name, about in metrics.items():
         if METRICS.get(name, about) != about:
             raise ValueError(f"the metric {name!r} exists already, with another meaning")

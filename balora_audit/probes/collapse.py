@@ -123,7 +123,8 @@ def _against_base(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None
     if k > (len(x_NF) - np.bincount(groups).max()) - 1:
         findings.missing("principal_angle_to_base", f"{len(x_NF)} items are too few for subspaces of {k} dimensions", slice=slice)
         return
-    found = _jackknife(lambda x, y: float(principal_angles(x, y, k).mean()), [x_NF, base_NF], groups)
+    # equal subspaces give 1e-16, which is 0
+    found = _jackknife(lambda x, y: round(float(principal_angles(x, y, k).mean()), 12), [x_NF, base_NF], groups)
     findings.spectral("principal_angle_to_base", found, slice=slice)
     if slice == "all":
         angles = principal_angles(x_NF, base_NF, k)

@@ -33,8 +33,19 @@ class Line:
     seeds: Sequence[Sequence[float]] = ()
 
 
-def curves(panels: Mapping[str, Sequence[Line]], *, x_label: str, y_label: str, log_y: bool = False, shared_y: bool = True) -> Picture:
-    """Draw lines as small multiples on shared axes: whiskers for intervals, or small dots for single seeds."""
+def curves(
+    panels: Mapping[str, Sequence[Line]],
+    *,
+    x_label: str,
+    y_label: str,
+    log_y: bool = False,
+    shared_y: bool = True,
+    ticks: Sequence[str] = (),
+) -> Picture:
+    """Draw lines as small multiples on shared axes: whiskers for intervals, or small dots for single seeds.
+
+    With `ticks`, x holds positions in them.
+    """
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     with settings():
@@ -46,6 +57,8 @@ def curves(panels: Mapping[str, Sequence[Line]], *, x_label: str, y_label: str, 
                 _draw(axis, line, joined=True, shift=0.045 * (line.model - 1))
             if log_y:
                 _logarithmic(axis)
+            if ticks:
+                axis.set_xticks(range(len(ticks)), [label(tick, 12) for tick in ticks])
         for axis in list(axes.flat)[len(panels) :]:
             axis.set_visible(False)
         figure.supxlabel(label(x_label, 90), fontsize=9, color=SOFT)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from balora_audit.audit import AuditRecord, Measurement, Series
 from balora_audit.report.blocks import Estimate
 from balora_audit.report.numbers import MISSING, interval_text, isolated, plain, value_text
+from balora_audit.vocabulary import PROBE_TITLES, MetricInfo, Unit, learn
 
 __all__ = ["Reader", "Summary"]
 
@@ -54,6 +57,7 @@ class Reader:
             m.name: isolated(m.title) if used[m.title] == 1 else f"{isolated(m.title)} [{isolated(m.name)}]" for m in record.models
         }
         self.untrained = {model.name for model in record.models if model.method == "base"}
+        _learn(record.provenance.get("extensions"))
         self._rows: dict[tuple[str, str, str, str, str], list[Measurement]] = {}
         for row in record.measurements:
             self._rows.setdefault((row.probe, row.metric, row.slice, row.condition, row.method), []).append(row)
@@ -73,6 +77,10 @@ class Reader:
     def title(self, model: str) -> str:
         """Return a model's title, or its name where the record does not describe it."""
         return self.titles.get(model, isolated(model))
+
+    def probe_title(self, probe: str) -> str:
+        """Return a probe's title, or its name where nothing is known of it."""
+        return PROBE_TITLES.get(probe, isolated(probe))
 
     def place(self, model: str) -> int:
         """Return a model's position, which decides its colour and marker."""
@@ -134,6 +142,21 @@ class Reader:
     def unmeasured(self, probe: str | None = None) -> list[Measurement]:
         """Return the rows that have a reason in place of a value."""
         return [row for row in self.record.measurements if row.value is None and probe in (None, row.probe)]
+
+
+def _learn(extensions: object) -> None:
+    """Take what the record says of metrics from other packages; what is not well-formed is shown under its bare name."""
+    for probe, about in extensions.items() if isinstance(extensions, dict) else ():
+        metrics = about.get("metrics") if isinstance(about, dict) else None
+        if not isinstance(metrics, dict):
+            continue
+        known = {}
+        for name, said in metrics.items():
+            if isinstance(said, dict) and said.get("unit") in get_args(Unit) and said.get("higher_is_better") in (True, False, None):
+                texts = {part: isolated(str(said.get(part, ""))) for part in ("title", "meaning", "source")}
+                known[str(name)] = MetricInfo(unit=said["unit"], higher_is_better=said["higher_is_better"], **texts)
+        with contextlib.suppress(ValueError):  # a name that this version uses otherwise keeps its meaning here
+            learn(str(probe), isolated(str(about.get("title", probe))), known)
 
 
 def _unique(values: Iterable[str]) -> list[str]:

@@ -80,5 +80,5 @@ def test_shapes_that_do_not_belong_together_are_refused():
         likeness(u, sigma, vt, b[:5], a)
     with pytest.raises(ValueError, match="k must be within"):
         likeness(u, sigma, vt, b, a, k=10)
-    with pytest.raises(ValueError, match="out of range"):
+    with pytest.raises(ValueError, match="is not within"):
         dense_likeness(u, weight, k=0)

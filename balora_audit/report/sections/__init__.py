@@ -11,6 +11,7 @@ from balora_audit.report.sections.collapse import collapse
 from balora_audit.report.sections.crosswalk import crosswalk
 from balora_audit.report.sections.drift import drift
 from balora_audit.report.sections.effects import effects
+from balora_audit.report.sections.extensions import extension, foreign_probes
 from balora_audit.report.sections.harness import harness
 from balora_audit.report.sections.imbalance import imbalance
 from balora_audit.report.sections.limits import limits
@@ -43,7 +44,12 @@ SECTIONS: dict[str, Callable[[Reader], Section]] = {
 
 def build(reader: Reader, audit_sha256: str) -> list[Section]:
     """Return all sections with figures and tables numbered; the last one carries the hash of ``audit.json``."""
-    sections = [*(section(reader) for section in SECTIONS.values()), crosswalk(audit_sha256)]
+    sections: list[Section] = []
+    for name, section in SECTIONS.items():
+        sections.append(section(reader))
+        if name == "harness":
+            sections += [extension(reader, probe) for probe in foreign_probes(reader)]
+    sections.append(crosswalk(audit_sha256))
     numbers = _Numbers()
     return [replace(section, blocks=tuple(numbers.label(block) for block in section.blocks)) for section in sections]
 

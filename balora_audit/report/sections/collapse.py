@@ -1,71 +1,85 @@
-"""Section 8: numbers first, then spectra, then the joint t-SNE with its warning."""
+"""Section 8: numbers first, then layers, spectra and weights, then the joint t-SNE with its warning."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from balora_audit.audit import Series
 from balora_audit.report.blocks import Block, Cell, Figure, Note, Section, Table
 from balora_audit.report.figures import Line, curves
 from balora_audit.report.figures_effects import scatter
-from balora_audit.report.numbers import MISSING, condition_title, digits
+from balora_audit.report.numbers import MISSING, condition_title, info
 from balora_audit.report.rows import Reader
-from balora_audit.report.tables import by_condition, metric_table, section_or_reason
+from balora_audit.report.sections.spectra import WEIGHTS, spectrum, weights
+from balora_audit.report.tables import by_condition, line, metric_table, section_or_reason, whiskers
 
 __all__ = ["collapse"]
 
 _PROBE = "collapse"
 _HEADLINE = "effective_rank"
-_INDICES = (1, 2, 3, 5, 10, 20, 50, 100)
-_SMALLEST = 1e-7
-_MOST_POINTS = 300
+_BY_LAYER = ("effective_rank", "iso_score", "anisotropy", "cka_to_base", "principal_angle_to_base", "knn_accuracy")
 
 
 def collapse(reader: Reader) -> Section:
-    """Return the measures of the feature spectrum with intervals, the spectra on a log scale, and the t-SNE facets."""
+    """Return the measures of features and weights, the spectra on a log scale, layers, angles, and the t-SNE facets."""
     blocks: list[Block] = []
-    conditions = reader.conditions(_PROBE)
-    for condition in conditions:
-        metrics = reader.metrics(_PROBE, condition)
+    for condition in reader.conditions(_PROBE):
+        metrics = [metric for metric in reader.metrics(_PROBE, condition) if metric not in WEIGHTS]
         if metrics:
             caption = f"Features of the test items, trained on {condition_title(condition)}"
             blocks.append(metric_table(reader, _PROBE, condition, metrics, caption))
-    blocks += [*by_condition(reader, _PROBE, _HEADLINE), *_spectra(reader)]
-    blocks.append(Note(text="Spectra of the weight change ΔW and intruder dimensions: not measured in this audit.", tone="quiet"))
-    blocks += _tsne(reader)
+    blocks += [*_bounded(reader), *by_condition(reader, _PROBE, _HEADLINE), *_layers(reader)]
+    blocks += spectrum(
+        reader,
+        "spectrum",
+        "Normalised singular values of the centred features on shared axes: the steeper the fall, the fewer directions are in use.",
+    )
+    blocks += [*_angles(reader), *weights(reader), *_tsne(reader)]
     return section_or_reason(reader, _PROBE, "Representation collapse", blocks)
 
 
-def _spectra(reader: Reader) -> list[Block]:
-    found = reader.series(_PROBE, "spectrum")
-    first = min((series.seed for series in found), default=0)
+def _bounded(reader: Reader) -> list[Block]:
+    """Say where the number of items, not of dimensions, bounds every rank."""
+    items = {row.n for row in reader.record.measurements if (row.probe, row.metric, row.slice) == (_PROBE, _HEADLINE, "all") and row.n}
+    lengths = {len(series.columns.get("index", ())) for series in reader.series(_PROBE, "spectrum")}
+    if not items or not lengths or max(lengths) < min(items):
+        return []
+    return [
+        Note(
+            text=f"{min(items):,} items in more dimensions: no rank can exceed {min(items) - 1:,}, whatever the model. Compare models "
+            "with one another, not with audits of other sizes.",
+            tone="quiet",
+        )
+    ]
+
+
+def _layers(reader: Reader) -> list[Block]:
+    condition = next((c for c in reader.conditions(_PROBE) if _of_layer(reader.slices(_PROBE, _HEADLINE, c))), None)
+    if condition is None:
+        return []
+    layers = _of_layer(reader.slices(_PROBE, _HEADLINE, condition))
     panels: dict[str, list[Line]] = {}
     rows: list[tuple[Cell, ...]] = []
-    for series in found:
-        points = _points(series)
-        if series.seed != first or not points:
-            continue
-        thin = points[:: max(1, -(-len(points) // _MOST_POINTS))]
-        title = reader.title(series.method)
-        line = Line(model=reader.place(series.method), name=title, x=[x for x, _ in thin], y=[y for _, y in thin])
-        panels.setdefault(f"trained on {condition_title(series.condition)}", []).append(line)
-        at = dict(points)
-        rows.append((title, condition_title(series.condition), *(digits(at[i]) if i in at else MISSING for i in _INDICES)))
-    if not panels:
-        return []
-    shown = curves(panels, x_label=f"index of the singular value (seed {first})", y_label="σ / Σσ", log_y=True)
+    for metric in _BY_LAYER:
+        for place, model in enumerate(reader.models):
+            found = [(layer, reader.get(_PROBE, metric, f"layer={layer}", condition, model)) for layer in layers]
+            points = [(float(x), f) for x, (_, f) in enumerate(found) if f is not None and f.value is not None]
+            if points:
+                panels.setdefault(info(metric).title, []).append(line(place, reader.title(model), points))
+                rows.append((info(metric).title, reader.title(model), *(MISSING if f is None else f.cell for _, f in found)))
+    shown = curves(
+        panels, x_label="layer (0: embeddings)", y_label="value (shares in %)", shared_y=False, ticks=[str(layer) for layer in layers]
+    )
     return [
         Figure(
             uri=shown.uri,
             width=shown.width,
             height=shown.height,
-            alt="Line charts of normalised singular values on a logarithmic scale: one panel per training condition, one line per model.",
-            caption="Normalised singular values of the centred features on shared axes: the steeper the fall, the fewer directions "
-            "are in use.",
+            alt=f"Line charts over the layers: one panel per measure ({', '.join(panels)}), one line per model.",
+            caption=f"Features by layer, trained on {condition_title(condition)}. {whiskers(reader)}",
             table=Table(
-                caption="Normalised singular values at some indices; all of them are in audit.json",
-                columns=("Model", "Trained on", *(f"index {i}" for i in _INDICES)),
-                align="lc" + "r" * len(_INDICES),
+                caption=f"Features by layer, trained on {condition_title(condition)}; other conditions are in audit.json",
+                columns=("Metric", "Model", *(f"layer {layer}" for layer in layers)),
+                align="ll" + "r" * len(layers),
                 rows=tuple(rows),
                 headers=2,
             ),
@@ -73,36 +87,55 @@ def _spectra(reader: Reader) -> list[Block]:
     ]
 
 
-def _points(series: Series) -> list[tuple[float, float]]:
-    pairs = zip(series.columns.get("index", ()), series.columns.get("sigma_normalised", ()), strict=False)
-    return [(float(x), float(y)) for x, y in pairs if isinstance(x, float | int) and isinstance(y, float | int) and y > _SMALLEST]
+def _of_layer(slices: list[str]) -> list[int]:
+    return sorted(int(slice.partition("=")[2]) for slice in slices if slice.startswith("layer="))
+
+
+def _angles(reader: Reader) -> list[Block]:
+    return spectrum(
+        reader,
+        "principal_angles",
+        "Principal angles, in radians, between the leading feature subspaces of a model and of the base: 0 is the same direction, "
+        "π/2 one that the base does not have.",
+        column="radians",
+        y_label="angle, radians",
+        skip=reader.untrained,
+    )
 
 
 def _tsne(reader: Reader) -> list[Block]:
+    names = list(dict.fromkeys(s.name for s in reader.record.series if s.probe == _PROBE and s.name.partition(":")[0] == "tsne"))
+    return [block for name in names for block in _projection(reader, name, several=len(names) > 1)]
+
+
+def _projection(reader: Reader, name: str, *, several: bool) -> list[Block]:
     facets: dict[str, tuple[list[float], list[float], list[str]]] = {}
-    for series in reader.series(_PROBE, "tsne"):
+    for series in reader.series(_PROBE, name):
         columns = series.columns
         labels = columns.get("label") or (None,) * len(columns.get("x", ()))
         points = [
-            (float(x), float(y), "no label" if name is None else str(name))
-            for x, y, name in zip(columns.get("x", ()), columns.get("y", ()), labels, strict=False)
+            (float(x), float(y), "no label" if label is None else str(label))
+            for x, y, label in zip(columns.get("x", ()), columns.get("y", ()), labels, strict=False)
             if isinstance(x, float | int) and isinstance(y, float | int)
         ]
         if points:
-            facets[reader.title(series.method)] = ([x for x, _, _ in points], [y for _, y, _ in points], [name for _, _, name in points])
+            facets[reader.title(series.method)] = ([x for x, _, _ in points], [y for _, y, _ in points], [n for _, _, n in points])
     if not facets:
         return []
     shown = scatter(facets)
     counts = {title: Counter(names) for title, (_, _, names) in facets.items()}
     classes = sorted({name for found in counts.values() for name in found})
+    perplexity = name.partition(":")[2]
+    which = f" at perplexity {perplexity}" if perplexity else ""
+    both = " Only what both perplexities show deserves a second look." if several else ""
     return [
         Figure(
             uri=shown.uri,
             width=shown.width,
             height=shown.height,
-            alt="Scatter plots of a joint t-SNE: one panel per model on shared axes, points coloured by class.",
-            caption="One joint t-SNE of the same items for all models. Illustration only: the size of clusters and the distance between "
-            "them are not evidence, and no verdict rests on this picture.",
+            alt=f"Scatter plots of a joint t-SNE{which}: one panel per model on shared axes, points coloured by class.",
+            caption=f"One joint t-SNE{which} of the same items for all models. Illustration only: the size of clusters and the distance "
+            f"between them are not evidence, and no verdict rests on this picture.{both}",
             table=Table(
                 caption="Points drawn, by class; their coordinates, which have no unit, are in audit.json",
                 columns=("Class", *facets),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from balora_audit.report.blocks import Block, Definitions, Details, Note, Section, Table
 from balora_audit.report.numbers import condition_title, info
 from balora_audit.report.rows import Reader
-from balora_audit.vocabulary import PROBE_TITLES
+from balora_audit.vocabulary import BUILT_IN, PROBE_TITLES
 
 __all__ = ["limits"]
 
@@ -25,7 +25,7 @@ def limits(reader: Reader) -> Section:
         ),
     ]
     present = {row.probe for row in reader.record.measurements}
-    absent = [title for name, title in PROBE_TITLES.items() if name not in present]
+    absent = [PROBE_TITLES[name] for name in BUILT_IN if name not in present]
     if absent:
         blocks.append(Note(text=f"Not part of this audit: {', '.join(absent)}.", tone="warning"))
     blocks += _unmeasured(reader)

@@ -6,14 +6,15 @@ from balora_audit.report.blocks import Block, Cell, Details, Figure, Note, Secti
 from balora_audit.report.figures import Line, curves
 from balora_audit.report.numbers import MISSING, condition_title, info
 from balora_audit.report.rows import Reader
+from balora_audit.report.sections.doses import doses
 from balora_audit.report.tables import dot_figure, line, metric_table, section_or_reason, slice_table, whiskers
 
 __all__ = ["noise"]
 
 _PROBE = "noise"
-_CURVES = ("accuracy", "response_nll", "token_accuracy")
+_CURVES = ("accuracy", "response_nll", "token_accuracy", "exact_match")
 _BY_KIND = ("severity_area", "relative_drop", "response_nll_rise")
-_FOLDED = ("accuracy_drop", "relative_drop", "flip_rate", "response_nll_rise", "realised_rate")
+_FOLDED = ("accuracy_drop", "relative_drop", "flip_rate", "consistency", "response_nll_rise", "realised_rate")
 _LABEL_NOISE = ("memorisation", "recovered_true")
 
 
@@ -28,6 +29,7 @@ def noise(reader: Reader) -> Section:
         if metrics:
             title = f"Noise robustness over all kinds and severities, trained on {condition_title(condition)}"
             blocks.append(metric_table(reader, _PROBE, condition, metrics, title))
+    blocks += _inapplicable(reader)
     blocks += _folded(reader)
     blocks += _memorised(reader)
     blocks += _clean(reader)
@@ -82,6 +84,16 @@ def _severity(reader: Reader, metric: str, condition: str) -> list[Block]:
     ]
 
 
+def _inapplicable(reader: Reader) -> list[Block]:
+    """Name the kinds of noise that cannot touch these texts; they are in no figure and no mean."""
+    reasons: dict[str, list[str]] = {}
+    for row in reader.unmeasured(_PROBE):
+        if row.slice not in ("all", "clean") and "@" not in row.slice and row.reason is not None and "applies to none" in row.reason:
+            kinds = reasons.setdefault(row.reason, [])
+            kinds += [] if row.slice in kinds else [row.slice]
+    return [Note(text=f"Not measured: {', '.join(kinds)}: {reason}.", tone="quiet") for reason, kinds in reasons.items()]
+
+
 def _folded(reader: Reader) -> list[Block]:
     tables: list[Block] = []
     for metric in _FOLDED:
@@ -93,9 +105,17 @@ def _folded(reader: Reader) -> list[Block]:
 
 
 def _memorised(reader: Reader) -> list[Block]:
-    conditions = reader.conditions(_PROBE, _LABEL_NOISE)
+    conditions = [c for c in reader.conditions(_PROBE, _LABEL_NOISE) if "all" in reader.slices(_PROBE, _LABEL_NOISE[0], c)]
     if not conditions:
         return []
+    curve = doses(
+        reader,
+        _PROBE,
+        "noise",
+        _LABEL_NOISE,
+        "Answers on training items whose label was wrong, over the share of wrong labels. At 0: the model trained on clean labels, on the "
+        "items that the largest share mislabels; what rises above it was memorised.",
+    )
     tables = [
         metric_table(reader, _PROBE, c, _LABEL_NOISE, f"Training items with a wrong label, trained on {condition_title(c)}")
         for c in conditions
@@ -116,7 +136,7 @@ def _memorised(reader: Reader) -> list[Block]:
         tone="quiet",
     )
     shown: list[Block] = [*tables] if figure is None else [figure, *tables[1:]]
-    return [*shown, note]
+    return [*curve, *shown, note]
 
 
 def _clean(reader: Reader) -> list[Block]:
