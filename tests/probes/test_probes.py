@@ -1,26 +1,32 @@
 """Probes on planted scores: what was put in comes out, with the right sign, and nothing is found where nothing is."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from balora_audit.config import resolve
 from balora_audit.data.biographies import generate
 from balora_audit.data.conditions import apply, parse
+from balora_audit.methods.weights import WeightScores
+from balora_audit.metrics import demographic_parity_difference, equalized_odds_difference
 from balora_audit.probes import PROBES
-from balora_audit.probes.collapse import joint_tsne
 from balora_audit.probes.evidence import Context
-from balora_audit.scoring import LabelScores, TextScores
+from balora_audit.probes.projection import joint_tsne, usable_perplexities
+from balora_audit.scoring import AnswerScores, LabelScores, ResponseScores, TextScores
 
 DATA = generate(n_train=160, n_test=80, seed=3, correlation=0.8)
 CONFIG = resolve({"preset": "smoke", "resamples": 300, "noise": {"kinds": ("typo", "ocr"), "severities": (1, 3)}}, environment={})
 GOLD = np.array([e.label for e in DATA.test])
 
 
-def context(condition="clean", dataset=DATA):
+def context(condition="clean", dataset=DATA, **more):
     parsed = parse(condition)
     done = apply(dataset, parsed, 0)
     flipped = {i: (c["clean"], c["noisy"]) for i, c in done.changed.get("flipped", {}).items()}
-    return Context(config=CONFIG, dataset=dataset, method="m", condition=parsed, seed=0, train=done.train, flipped=flipped)
+    settings = {"config": CONFIG, "dataset": dataset, "method": "m", "condition": parsed, "seed": 0, "train": done.train}
+    return Context(**{**settings, "flipped": flipped, **more})
 
 
 def answering(labels, features=None):
@@ -137,10 +143,193 @@ def test_the_joint_tsne_puts_every_model_on_the_same_items():
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(8, 12)) * 8
     x = centres[GOLD] + rng.normal(size=(80, 12))
-    found = joint_tsne(DATA, [("a", x), ("b", x + 0.01)], seed=0)
+    found = joint_tsne(DATA, [("a", x), ("b", x + 0.01)], perplexity=20, seed=0)
     assert [len(found[name]["x"]) for name in ("a", "b")] == [80, 80]
     assert found["a"]["label"] == [DATA.label_names[c] for c in GOLD]
     points = np.array([found["a"]["x"], found["a"]["y"]]).T
     distances = np.linalg.norm(points[:, None] - points[None], axis=2) + 1e9 * np.eye(80)
     assert (GOLD[distances.argmin(axis=1)] == GOLD).mean() > 0.9  # planted classes stay together
-    assert joint_tsne(DATA, [("a", x), ("b", x + 0.01)], seed=0) == found
+    assert joint_tsne(DATA, [("a", x), ("b", x + 0.01)], perplexity=20, seed=0) == found
+
+
+def reasons(findings):
+    return {(m.metric, m.slice): m.reason for m in findings.measurements if m.reason is not None}
+
+
+def test_agreement_among_copies_is_planted_and_found():
+    here = context()
+    scores = {request.key: answering(GOLD) for request in PROBES["noise"].requests(here)}
+    assert values(PROBES["noise"].measure(here, scores, None))["consistency", "all"] == 1
+    scores["typo@1"] = answering((GOLD + 1) % 8)  # wrong, on every item, in one of two copies of a kind and of four in all
+    found = values(PROBES["noise"].measure(here, scores, None))
+    assert found["consistency", "typo"] == 0
+    assert found["consistency", "all"] == pytest.approx(3 / 6)
+
+
+def test_a_model_trained_on_clean_labels_answers_the_items_that_others_mislabel():
+    noisy = context("noise:0.3")
+    here = context(flipped_elsewhere={"noise:0.3": noisy.flipped})
+    request = next(r for r in PROBES["noise"].requests(here) if r.key == "flips=noise:0.3")
+    assert set(request.ids) == set(noisy.flipped)
+    true = np.array([noisy.flipped[item][0] for item in request.ids])
+    scores = {r.key: answering(GOLD) for r in PROBES["noise"].requests(here)} | {request.key: answering(true)}
+    found = values(PROBES["noise"].measure(here, scores, None))
+    assert (found["memorisation", "flips=noise:0.3"], found["recovered_true", "flips=noise:0.3"]) == (0, 1)
+
+
+def test_noise_that_cannot_touch_the_texts_is_not_measured_instead_of_harmless():
+    texts = ("老教师耐心地解释。", "Старый учитель терпеливо объяснил.")
+    test = tuple(replace(e, text=texts[i % 2], counterfactual=None) for i, e in enumerate(DATA.test))
+    here = context(dataset=replace(DATA, test=test))
+    assert [r.key for r in PROBES["noise"].requests(here)] == ["test"]
+    found = PROBES["noise"].measure(here, {"test": answering(GOLD)}, None)
+    why = "this kind of noise applies to none of the texts"
+    assert reasons(found)["accuracy_drop", "typo"] == reasons(found)["accuracy_drop", "ocr"] == why
+    assert ("accuracy_drop", "all") in reasons(found)
+    assert not any(metric == "accuracy" and "@" in slice for metric, slice in values(found))
+
+
+def generation(answers):
+    test = tuple(replace(e, label=None, response=f"So it is #### {i}") for i, e in enumerate(DATA.test))
+    here = context(dataset=replace(DATA, task="generation", label_names=(), test=test), extractor="gsm8k")
+    count = len(test)
+    scores = {}
+    for request in PROBES["noise"].requests(here):
+        if request.kind == "answers":
+            written = [answers(i, request.key) for i in range(count)]
+            scores[request.key] = AnswerScores.of(written, tokens=[5] * count, finished=[True] * count)
+        else:
+            scores[request.key] = ResponseScores(nll=np.ones(count), tokens=np.full(count, 4), correct_tokens=np.full(count, 2))
+    return here, scores
+
+
+def test_written_answers_are_matched_and_lose_under_noise_what_was_planted():
+    here, scores = generation(lambda i, key: f"... #### {i}" if key == "written:clean" or i % 4 else "no idea")
+    assert sorted(key for key in scores if key.startswith("written")) == ["written:clean", "written:ocr@3", "written:typo@3"]
+    found = values(PROBES["noise"].measure(here, scores, None))
+    assert found["exact_match", "clean"] == 1
+    assert found["exact_match", "typo@3"] == pytest.approx(0.75)
+    assert found["exact_match_drop", "all"] == pytest.approx(0.25)
+
+
+def test_without_an_extractor_exact_match_is_not_measured():
+    here, scores = generation(lambda i, key: "")
+    found = PROBES["noise"].measure(replace(here, extractor=None), scores, None)
+    assert "extractor" in reasons(found)["exact_match", "clean"]
+
+
+def test_differences_between_groups_are_fairlearns():
+    group = np.array([e.group for e in DATA.test])
+    labels = np.where((group == "female") & (GOLD % 2 == 0), 0, wrong_at(0.2))
+    twins = np.array([e.counterfactual is not None for e in DATA.test])
+    scores = {"test": answering(labels), "counterfactual": answering(GOLD[twins])}
+    found = values(PROBES["imbalance"].measure(context(), scores, None))
+    known = np.isin(group, ("female", "male"))
+    y, p, g = GOLD[known], labels[known], group[known]
+    assert found["equalized_odds_difference", "all"] == pytest.approx(equalized_odds_difference(y, p, g))
+    assert found["demographic_parity_difference", "all"] == pytest.approx(demographic_parity_difference(y, p, g))
+
+
+def test_counterfactual_flips_are_told_apart_by_class_and_group():
+    twins = [e for e in DATA.test if e.counterfactual is not None]
+    swapped = np.array([(e.label + (e.group == "female" and e.label == 2)) % 8 for e in twins])
+    found = values(PROBES["imbalance"].measure(context(), {"test": answering(GOLD), "counterfactual": answering(swapped)}, None))
+    women = np.array([e.group == "female" for e in twins])
+    engineers = np.array([e.label == 2 for e in twins])
+    assert found["counterfactual_flip_rate", "class=engineer"] == pytest.approx(women[engineers].mean())
+    assert found["counterfactual_flip_rate", "group=female"] == pytest.approx(engineers[women].mean())
+    assert found["counterfactual_flip_rate", "group=male"] == found["counterfactual_flip_rate", "class=nurse"] == 0
+
+
+def regrouped(groups):
+    test = tuple(replace(e, group=group, counterfactual=None) for e, group in zip(DATA.test, groups, strict=True))
+    return context(dataset=replace(DATA, test=test))
+
+
+def test_a_group_of_four_is_reported_and_never_ranked():
+    groups = ["b"] * 4 + ["c"] * 30 + ["d"] * 46
+    labels = GOLD.copy()
+    labels[:4] = (labels[:4] + 1) % 8  # the small group is always wrong
+    found = values(PROBES["imbalance"].measure(regrouped(groups), {"test": answering(labels)}, None))
+    assert found["accuracy", "group=b"] == 0
+    assert found["worst_group_accuracy", "all"] == 1
+    assert found["equalized_odds_difference", "all"] == 0
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"), [([None] * 80, "no groups"), (["a"] * 80, "one group only"), (["a"] * 76 + ["b"] * 4, "at least 5")]
+)
+def test_one_group_is_not_measured(groups, why):
+    found = reasons(PROBES["imbalance"].measure(regrouped(groups), {"test": answering(GOLD)}, None))
+    for metric in ("worst_group_accuracy", "tpr_gap_rms", "equalized_odds_difference", "demographic_parity_difference"):
+        assert why in found[metric, "all"]
+
+
+def test_one_class_in_the_test_set_has_no_class_geometry():
+    test = tuple(replace(e, label=3) for e in DATA.test)
+    here = context(dataset=replace(DATA, test=test))
+    x = np.random.default_rng(0).normal(size=(80, 10)).astype(np.float32)
+    found = reasons(PROBES["collapse"].measure(here, {"test": answering(np.full(80, 3), x)}, None))
+    assert all("one class only" in found[metric, "all"] for metric in ("nc1", "silhouette", "knn_accuracy"))
+
+
+def test_layers_are_measured_apart_and_a_constant_one_is_not():
+    rng = np.random.default_rng(1)
+    wide = rng.normal(size=(80, 20))
+    narrow = wide[:, :2] @ rng.normal(size=(2, 20))
+    depths = np.stack([np.ones((80, 20)), narrow, wide], axis=1).astype(np.float32)
+    scores = {"test": replace(answering(GOLD, wide.astype(np.float32)), layer_features=depths)}
+    found = PROBES["collapse"].measure(context(layers=(0, 5, 9)), scores, scores)
+    assert all("rank 0" in reasons(found)[metric, "layer=0"] for metric in ("effective_rank", "iso_score", "cka_to_base"))
+    measured = values(found)
+    assert measured["effective_rank", "layer=5"] <= 2.001 < 10 < measured["effective_rank", "layer=9"]
+    assert measured["effective_rank", "layer=9"] == pytest.approx(measured["effective_rank", "all"])
+    assert measured["principal_angle_to_base", "layer=9"] == 0
+    assert all(m.value is None or np.isfinite(m.value) for m in found.measurements)
+
+
+def test_few_items_and_features_with_zeros_are_said_not_computed():
+    few = replace(DATA, test=DATA.test[:4])
+    x = np.random.default_rng(2).normal(size=(4, 30)).astype(np.float32)
+    x[0] = 0
+    scores = {"test": answering(GOLD[:4], x)}
+    found = PROBES["collapse"].measure(context(dataset=few), scores, scores)
+    why = reasons(found)
+    assert "too few for 5 neighbours" in why["knn_accuracy", "all"] or "single test item" in why["knn_accuracy", "all"]
+    assert "all zero" in why["anisotropy", "all"]
+    assert "too few for subspaces" in why["principal_angle_to_base", "all"]
+    assert values(found)["effective_rank", "all"] <= 3.001  # four items, centred
+
+
+def test_weight_changes_are_averaged_by_kind_of_module():
+    names = ["layers.0.q_proj", "layers.0.dense", "layers.1.q_proj"]
+    found = WeightScores(
+        modules=np.frombuffer(json.dumps(names).encode(), np.uint8),
+        norm=np.array([10.0, 10.0, 10.0]),
+        change_norm=np.array([1.0, 0.0, 3.0]),
+        change_sigma=np.array([[1.0, 0.0], [0.0, 0.0], [3 / 2**0.5, 3 / 2**0.5]]),
+        examined=np.array([0, 2]),
+        likeness=np.array([[0.9, 0.4], [0.2, 0.1]]),
+    )
+    x = np.random.default_rng(0).normal(size=(80, 6)).astype(np.float32)
+    measured = values(PROBES["collapse"].measure(context(), {"test": answering(GOLD, x), "weights": found}, None))
+    assert measured["weight_change", "all"] == pytest.approx(0.4 / 3)
+    assert measured["weight_change", "module=q_proj"] == pytest.approx(0.2)
+    assert measured["weight_change_rank", "all"] == pytest.approx(1.5)  # 1 and 2; the module that did not change has no rank
+    assert measured["weight_change_rank", "module=0.dense"] is None
+    assert measured["intruder_dimensions", "all"] == pytest.approx(1.5)
+
+
+def test_what_the_base_knew_is_retained_or_lost_and_nothing_else():
+    here = context()
+    base, mine = answering(wrong_at(0.5, seed=1)), answering(wrong_at(0.3, seed=2))
+    texts = TextScores(kl=np.ones(48), nll=np.ones(48), base_nll=np.ones(48), tokens=np.full(48, 9))
+    found = values(PROBES["drift"].measure(here, {"test": mine, "general": texts}, {"test": base}))
+    known = base.prediction == GOLD
+    assert found["lost", "all"] == pytest.approx((mine.prediction != GOLD)[known].mean())
+    assert found["retained", "all"] + found["lost", "all"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("points", "expected"), [(3, ()), (4, (1.0,)), (31, (10.0,)), (61, (20.0, 10.0)), (400, (30.0, 10.0))])
+def test_a_perplexity_never_exceeds_what_the_points_allow(points, expected):
+    assert usable_perplexities((30.0, 10.0), points) == expected
