@@ -44,7 +44,7 @@ def require(names: Mapping[str, tuple[str, ...]]) -> None:
     """Raise `ConfigurationError` when a named probe or kind of noise is an extension that could not be used."""
     for extension in extensions():
         for kind, wanted in names.items():
-            if extension.failure is not None and extension.name in wanted:
+            if extension.failure is not None and extension.name in wanted and extension.name not in (*PROBES, *PERTURBATIONS):
                 raise ConfigurationError(
                     f"the {kind} {extension.name!r} comes with the package {extension.package} {extension.version}, which cannot be "
                     f"used: {extension.failure}"
