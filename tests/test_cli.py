@@ -52,6 +52,12 @@ def test_help_imports_nothing_heavy():
         (["--config", "nowhere.yaml"], "does not exist"),
         (["--regularizers", "v3"], "iclr2026"),
         (["--limit", "0"], "--limit"),
+        (["--layers", "1,x"], "layers takes whole numbers"),
+        (["--layers", "9"], "has layers 1 to 4, and 0 for the embeddings"),
+        (["--layers", "-1"], "has layers 1 to 4"),
+        (["--general", "nowhere.txt"], "does not exist"),
+        (["--swaps", "nowhere.csv"], "cannot be read"),
+        (["--swaps", "terms.docx"], "swaps are read from"),
     ],
 )
 def test_wrong_input_is_one_line_on_stderr_and_exit_code_2(arguments, says, tmp_path):

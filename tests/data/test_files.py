@@ -6,7 +6,7 @@ import pytest
 
 from balora_audit.config import resolve
 from balora_audit.data import load
-from balora_audit.data.files import load_file
+from balora_audit.data.files import load_file, read_general
 from balora_audit.data.hub import load_hub
 from balora_audit.errors import ConfigurationError, DataError
 
@@ -148,3 +148,37 @@ def test_data_that_is_nowhere_is_refused(data, says):
 def test_file_settings_do_not_apply_to_the_built_in_data():
     with pytest.raises(ConfigurationError, match="columns is for --data from files"):
         load(resolve({"columns": {"text": "a"}}, environment={}))
+
+
+def test_general_text_is_read_by_blank_lines_or_by_column(tmp_path):
+    plain = tmp_path / "a.txt"
+    plain.write_text("One two\nthree.\n\n  \nFour five.\n\nsix\n", encoding="utf-8")
+    assert read_general(plain) == ("One two three.", "Four five.")  # one word has nothing to predict
+    table = tmp_path / "a.csv"
+    table.write_text("id,text\n1,One two.\n2,\n", encoding="utf-8")
+    assert read_general(table) == ("One two.",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("a.txt", "", "no text"), ("a.txt", "word", "no text"), ("a.csv", "id,body\n1,x y\n", "no column 'text'"), ("a.md", "x y", "suffix")],
+)
+def test_general_text_without_any_text_is_refused(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_general(path)
+
+
+def test_a_users_swaps_and_general_text_reach_the_data(tmp_path):
+    swaps = tmp_path / "swaps.csv"
+    swaps.write_text("nurse,driver\nward,depot\n", encoding="utf-8")
+    general = tmp_path / "general.txt"
+    general.write_text("A text.\n\nAnother text.", encoding="utf-8")
+    settings = {"preset": "smoke", "train_rows": 40, "test_rows": 40, "swaps": str(swaps), "general": str(general)}
+    dataset = load(resolve(settings, environment={}))
+    assert dataset.general == ("A text.", "Another text.")
+    changed = [example for example in dataset.test if example.counterfactual is not None]
+    assert all("ward" in example.text or "depot" in example.counterfactual for example in changed)
+    assert not any("she" in example.counterfactual.split() and "he" in example.text.split() for example in changed)
+    assert dataset.source["swaps"] == {"file": "swaps.csv", "pairs": 2}

@@ -28,23 +28,29 @@ CLASSES = ("nurse", "teacher", "engineer", "lawyer", "chef", "surgeon")
 KINDS, SEVERITIES = ("typo", "ocr", "word_drop"), (1, 3, 5)
 SPECTRAL = (
     "effective_rank", "singular_value_entropy", "largest_singular_value_ratio", "stable_rank", "participation_ratio",
-    "anisotropy", "cka_to_base", "nc1",
+    "power_law_alpha", "iso_score", "anisotropy", "cka_to_base", "principal_angle_to_base", "nc1", "silhouette", "knn_accuracy",
 )  # fmt: skip
+PLAIN = ("mce", "relative_drop", "realised_rate", "prior_shift", "nc1", "silhouette")  # numbers without an interval, never compared
+WEIGHTS = ("weight_change", "weight_change_rank", "intruder_dimensions")
+LAYERS = (0, 2, 4)
 PAIRS = (("base", "lora"), ("base", "pissa"), ("base", "balora"), ("lora", "balora"), ("pissa", "balora"))
 VERDICTS = ("supported", "contradicted", "equivalent", "inconclusive", "error")
 
 
 IMBALANCE = (
     "balanced_accuracy", "worst_class_recall", "head_recall", "medium_recall", "tail_recall", "macro_f1", "g_mean",
-    "prior_shift", "worst_group_accuracy", "tpr_gap_rms", "counterfactual_flip_rate", "counterfactual_shift",
+    "prior_shift", "worst_group_accuracy", "tpr_gap_rms", "equalized_odds_difference", "demographic_parity_difference",
+    "counterfactual_flip_rate", "counterfactual_shift",
 )  # fmt: skip
 
 
 def input_noise():
     graded = ("accuracy", "accuracy_drop", "relative_drop", "flip_rate", "realised_rate")
     found = [("noise", metric, f"{kind}@{severity}") for kind in KINDS for severity in SEVERITIES for metric in graded]
-    found += [("noise", metric, kind) for kind in KINDS for metric in ("severity_area", "accuracy_drop", "relative_drop")]
-    return found + [("noise", metric, "all") for metric in ("severity_area", "accuracy_drop", "relative_drop", "flip_rate", "mce")]
+    found += [("noise", metric, kind) for kind in KINDS for metric in ("severity_area", "accuracy_drop", "relative_drop", "consistency")]
+    found += [("noise", metric, "flips=noise:0.3") for metric in ("memorisation", "recovered_true")]
+    overall = ("severity_area", "accuracy_drop", "relative_drop", "flip_rate", "consistency", "mce")
+    return found + [("noise", metric, "all") for metric in overall]
 
 
 def slices(condition):
@@ -56,8 +62,11 @@ def slices(condition):
         found += [("imbalance", metric, f"class={name}") for name in CLASSES for metric in ("recall", "tpr_gap")]
         found += [("imbalance", "accuracy", f"group={group}") for group in ("female", "male")]
         found += [("imbalance", metric, "all") for metric in IMBALANCE]
-    found += [("collapse", metric, "all") for metric in SPECTRAL]
-    return found + [("drift", metric, "all") for metric in ("kl_per_token", "perplexity_ratio", "retained", "gained")]
+        found += [("imbalance", "counterfactual_flip_rate", slice) for slice in ("class=nurse", "class=chef", "group=female", "group=male")]
+    found += [("collapse", metric, "all") for metric in (*SPECTRAL, *WEIGHTS)]
+    found += [("collapse", metric, "module=q_proj") for metric in WEIGHTS]
+    found += [("collapse", metric, f"layer={layer}") for layer in LAYERS for metric in ("effective_rank", "iso_score", "cka_to_base")]
+    return found + [("drift", metric, "all") for metric in ("kl_per_token", "perplexity_ratio", "retained", "lost", "gained")]
 
 
 def value_of(metric, rng):
@@ -73,7 +82,9 @@ def measurements(models, seeds, rng):
             for seed in seeds if method != "base" else seeds[:1]:
                 for probe, metric, slice in slices(condition):
                     value = value_of(metric, rng)
-                    with_interval = metric not in ("mce", "macro_f1", "g_mean", "nc1")
+                    if method == "base" and metric in WEIGHTS:
+                        continue
+                    with_interval = metric not in (*PLAIN, *WEIGHTS)
                     rows.append(
                         Measurement(
                             method=method, condition=condition, seed=seed, probe=probe, metric=metric, slice=slice, value=value,
@@ -128,7 +139,11 @@ def exploratory(models, n_seeds, rng):
             continue
         for condition in CONDITIONS:
             for probe, metric, slice in slices(condition):
-                if slice not in ("all", "clean") or (probe, metric, condition) in [entry[:3] for entry in CLAIMED]:
+                if (
+                    slice not in ("all", "clean")
+                    or metric in (*PLAIN, *WEIGHTS)
+                    or (probe, metric, condition) in [entry[:3] for entry in CLAIMED]
+                ):
                     continue
                 delta = float(rng.normal(0, 0.05))
                 rows.append(
@@ -146,12 +161,13 @@ def series(models, seeds, rng):
     for method in models:
         points = tuple(float(v) for v in rng.normal(size=300))
         labels = tuple(CLASSES[i % len(CLASSES)] for i in range(300))
-        found.append(
+        found += [
             Series(
-                method=method, condition="clean", seed=seeds[0], probe="collapse", name="tsne",
+                method=method, condition="clean", seed=seeds[0], probe="collapse", name=name,
                 columns={"x": points, "y": points[::-1], "label": labels},
             )
-        )  # fmt: skip
+            for name in ("tsne:30", "tsne:10")
+        ]  # fmt: skip
         for condition in CONDITIONS:
             for seed in seeds:
                 falling = np.sort(rng.gamma(0.5, size=200))[::-1]
@@ -161,6 +177,11 @@ def series(models, seeds, rng):
                 }
                 common = {"method": method, "condition": condition, "seed": seed}
                 found.append(Series(**common, probe="collapse", name="spectrum", columns=columns))
+                if method != "base":
+                    few = {name: column[:8] for name, column in columns.items()}
+                    found.append(Series(**common, probe="collapse", name="delta_spectrum", columns=few))
+                    angles = {"index": few["index"], "radians": tuple(float(v) for v in np.sort(rng.uniform(0, 1.5, 8)))}
+                    found.append(Series(**common, probe="collapse", name="principal_angles", columns=angles))
                 if method != "base":
                     task = tuple(float(v) for v in np.exp(-np.arange(80) / 30) + rng.uniform(0, 0.2, 80))
                     steps = tuple(float(i) for i in range(1, 81))

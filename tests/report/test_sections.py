@@ -6,6 +6,7 @@ import pytest
 import synthetic_audit as synthetic
 from synthetic_audit import bare, parse
 
+from balora_audit import vocabulary
 from balora_audit.audit import Cell, Failure, Measurement, Units
 from balora_audit.report.numbers import change, interval_text, value_text
 from balora_audit.report.sections import SECTIONS
@@ -194,7 +195,77 @@ def test_the_glossary_explains_every_metric_used(audit, page):
 
 
 def test_tsne_says_that_it_is_no_evidence(page):
-    assert "are not evidence, and no verdict rests on this picture" in words(section(page, "collapse"))
+    text = words(section(page, "collapse"))
+    assert text.count("are not evidence, and no verdict rests on this picture") == 2
+    assert "at perplexity 30" in text
+    assert "at perplexity 10" in text
+
+
+def test_a_projection_of_before_perplexities_were_named_is_still_drawn(audit):
+    renamed = tuple(dataclasses.replace(s, name="tsne") for s in audit.series if s.name == "tsne:30")
+    text = words(section(parse(dataclasses.replace(audit, series=renamed)), "collapse"))
+    assert text.count("are not evidence") == 1
+    assert "perplexity" not in text
+
+
+def test_doses_stand_in_rising_order_with_what_clean_data_mean(audit, page):
+    tables = {t.xpath("string(.//caption)"): t for t in page.xpath("//table")}
+    by_ratio = next(table for caption, table in tables.items() if "imbalance ratio" in caption)
+    heads = [words(cell) for cell in by_ratio.xpath(".//thead//th")]
+    assert heads == ["Metric", "Model", "1", "20"]
+    by_share = next(table for caption, table in tables.items() if "wrong training labels" in caption)
+    assert [words(cell) for cell in by_share.xpath(".//thead//th")] == ["Metric", "Model", "0", "0.3"]
+    wanted = next(m for m in audit.measurements if (m.method, m.metric, m.slice) == ("lora", "memorisation", "flips=noise:0.3"))
+    assert value_text(wanted.value, "memorisation").replace("\N{NO-BREAK SPACE}", " ") in words(by_share)
+
+
+def test_without_two_doses_there_is_no_curve(audit):
+    kept = tuple(m for m in audit.measurements if m.condition in ("noise:0.3", "clean") and not m.slice.startswith("flips="))
+    page = parse(dataclasses.replace(audit, measurements=kept))
+    assert not [caption for caption in page.xpath("//caption") if "wrong training labels" in words(caption)]
+
+
+def test_weights_and_layers_are_shown_and_their_absence_is_said(audit, page):
+    text = words(section(page, "collapse"))
+    for expected in ("intruder dimensions", "Features by layer", "layer 4", "Weights by kind of module", "Principal angles"):
+        assert expected in text
+    kept = tuple(m for m in audit.measurements if m.metric not in synthetic.WEIGHTS)
+    text = words(section(parse(dataclasses.replace(audit, measurements=kept)), "collapse"))
+    assert "intruder dimensions: not measured in this audit" in text
+
+
+def test_ranks_that_the_number_of_items_bounds_are_marked(audit, page):
+    assert "no rank can exceed" not in words(section(page, "collapse"))  # 400 items, 200 singular values
+    few = tuple(dataclasses.replace(m, n=200) for m in audit.measurements)
+    assert "no rank can exceed 199" in words(section(parse(dataclasses.replace(audit, measurements=few)), "collapse"))
+
+
+def test_noise_that_does_not_apply_is_named(audit):
+    why = "this kind of noise applies to none of the texts"
+    row = measurement(probe="noise", metric="accuracy_drop", slice="filler", value=None, reason=why)
+    page = parse(dataclasses.replace(audit, measurements=(*audit.measurements, row)))
+    assert f"Not measured: filler: {why}." in words(section(page, "noise"))
+
+
+def test_small_groups_are_marked(audit):
+    row = measurement(probe="imbalance", metric="accuracy", slice="group=other", value=0.25, n=4)
+    page = parse(dataclasses.replace(audit, measurements=(*audit.measurements, row)))
+    assert "Fewer than 5 test items, shown and never ranked or compared: other." in words(section(page, "imbalance"))
+
+
+@pytest.mark.parametrize("text", ["Shouting", *synthetic.HOSTILE.values()])
+def test_a_probe_from_elsewhere_has_a_section_and_its_words_are_inert(audit, text, monkeypatch):
+    for table in ("METRICS", "METRICS_OF", "PROBE_TITLES"):
+        for name in ("loud", "shout"):
+            monkeypatch.delitem(getattr(vocabulary, table), name, raising=False)
+    metrics = {"loud": {"title": text, "unit": "share", "higher_is_better": False, "meaning": text, "source": text}}
+    extensions = {"shout": {"title": text, "metrics": metrics}, "noise": {"title": "replaced", "metrics": {"accuracy": "?"}}}
+    row = measurement(probe="shout", metric="loud", value=0.25)
+    changed = dataclasses.replace(bare(audit), measurements=(row,), provenance={"extensions": extensions})
+    page = parse(changed)
+    assert "25.0" in words(section(page, "shout"))
+    assert not page.xpath("//script")
+    assert "replaced" not in words(section(page, "noise"))
 
 
 def test_an_empty_audit_still_renders():

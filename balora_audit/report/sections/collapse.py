@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from balora_audit.report.blocks import Block, Cell, Figure, Note, Section, Table
+from balora_audit.report.blocks import Block, Cell, Details, Figure, Note, Section, Table
 from balora_audit.report.figures import Line, curves
 from balora_audit.report.figures_effects import scatter
 from balora_audit.report.numbers import MISSING, condition_title, info
@@ -27,7 +27,13 @@ def collapse(reader: Reader) -> Section:
         if metrics:
             caption = f"Features of the test items, trained on {condition_title(condition)}"
             blocks.append(metric_table(reader, _PROBE, condition, metrics, caption))
-    blocks += [*_bounded(reader), *by_condition(reader, _PROBE, _HEADLINE), *_layers(reader)]
+    blocks += [*_bounded(reader), *by_condition(reader, _PROBE, _HEADLINE)]
+    by_layer = [c for c in reader.conditions(_PROBE) if _of_layer(reader.slices(_PROBE, _HEADLINE, c))]
+    if by_layer:
+        blocks.append(_layers(reader, by_layer[0]))
+    if by_layer[1:]:
+        tables = tuple(_layer_table(reader, condition) for condition in by_layer[1:])
+        blocks.append(Details(summary="Features by layer under the other conditions", blocks=tables))
     blocks += spectrum(
         reader,
         "spectrum",
@@ -52,39 +58,46 @@ def _bounded(reader: Reader) -> list[Block]:
     ]
 
 
-def _layers(reader: Reader) -> list[Block]:
-    condition = next((c for c in reader.conditions(_PROBE) if _of_layer(reader.slices(_PROBE, _HEADLINE, c))), None)
-    if condition is None:
-        return []
+def _layers(reader: Reader, condition: str) -> Block:
     layers = _of_layer(reader.slices(_PROBE, _HEADLINE, condition))
     panels: dict[str, list[Line]] = {}
-    rows: list[tuple[Cell, ...]] = []
     for metric in _BY_LAYER:
         for place, model in enumerate(reader.models):
-            found = [(layer, reader.get(_PROBE, metric, f"layer={layer}", condition, model)) for layer in layers]
-            points = [(float(x), f) for x, (_, f) in enumerate(found) if f is not None and f.value is not None]
+            found = [reader.get(_PROBE, metric, f"layer={layer}", condition, model) for layer in layers]
+            points = [(float(x), f) for x, f in enumerate(found) if f is not None and f.value is not None]
             if points:
                 panels.setdefault(info(metric).title, []).append(line(place, reader.title(model), points))
-                rows.append((info(metric).title, reader.title(model), *(MISSING if f is None else f.cell for _, f in found)))
-    shown = curves(
-        panels, x_label="layer (0: embeddings)", y_label="value (shares in %)", shared_y=False, ticks=[str(layer) for layer in layers]
+    table = _layer_table(reader, condition)
+    if not panels:
+        return table
+    ticks = [str(layer) for layer in layers]
+    shown = curves(panels, x_label="layer (0: embeddings)", y_label="value (shares in %)", shared_y=False, ticks=ticks)
+    return Figure(
+        uri=shown.uri,
+        width=shown.width,
+        height=shown.height,
+        alt=f"Line charts over the layers: one panel per measure ({', '.join(panels)}), one line per model.",
+        caption=f"Features by layer, trained on {condition_title(condition)}. {whiskers(reader)}",
+        table=table,
     )
-    return [
-        Figure(
-            uri=shown.uri,
-            width=shown.width,
-            height=shown.height,
-            alt=f"Line charts over the layers: one panel per measure ({', '.join(panels)}), one line per model.",
-            caption=f"Features by layer, trained on {condition_title(condition)}. {whiskers(reader)}",
-            table=Table(
-                caption=f"Features by layer, trained on {condition_title(condition)}; other conditions are in audit.json",
-                columns=("Metric", "Model", *(f"layer {layer}" for layer in layers)),
-                align="ll" + "r" * len(layers),
-                rows=tuple(rows),
-                headers=2,
-            ),
-        )
-    ]
+
+
+def _layer_table(reader: Reader, condition: str) -> Table:
+    layers = _of_layer(reader.slices(_PROBE, _HEADLINE, condition))
+    measured = [row.metric for row in reader.record.measurements if row.probe == _PROBE and row.slice == f"layer={layers[0]}"]
+    rows: list[tuple[Cell, ...]] = []
+    for metric in dict.fromkeys(measured):
+        for model in reader.models:
+            found = [reader.get(_PROBE, metric, f"layer={layer}", condition, model) for layer in layers]
+            if any(f is not None for f in found):
+                rows.append((info(metric).title, reader.title(model), *(MISSING if f is None else f.cell for f in found)))
+    return Table(
+        caption=f"Features by layer, trained on {condition_title(condition)}",
+        columns=("Metric", "Model", *(f"layer {layer}" for layer in layers)),
+        align="ll" + "r" * len(layers),
+        rows=tuple(rows),
+        headers=2,
+    )
 
 
 def _of_layer(slices: list[str]) -> list[int]:

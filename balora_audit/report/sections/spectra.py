@@ -17,7 +17,7 @@ WEIGHTS = ("weight_change", "weight_change_rank", "intruder_dimensions")
 _PROBE = "collapse"
 _INDICES = (1, 2, 3, 5, 10, 20, 50, 100)
 _SMALLEST = 1e-7
-_MOST_POINTS = 300
+_MOST_POINTS = 120
 
 
 def spectrum(
