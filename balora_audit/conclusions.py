@@ -41,15 +41,20 @@ def compare_all(
 ) -> list[Comparison]:
     """Return the declared claims with verdicts, then the exploratory rows.
 
-    `untrained` names the models for which distances from the base are zero by definition: no rows against them.
+    `untrained` names the models for which distances from the base are zero by definition: no rows against them. Group gaps
+    are compared with them in any case, whatever the baselines are: that difference is the amplification.
     """
     decided = [_decide(config, claim, evidence) for claim in claims]
     adjusted = _adjust(decided)
     taken = {(row.baseline, row.candidate, row.condition, row.probe, row.metric, row.slice) for row in adjusted}
     exploratory = []
-    for baseline, candidate in pairs:
+    candidates = [name for name in config.model_names if name not in untrained]
+    amplified = [(base, name) for base in sorted(untrained) for name in candidates if (base, name) not in pairs]
+    for baseline, candidate in (*pairs, *amplified):
         for condition, probe, metric, slice in _common(evidence, baseline, candidate):
             if (baseline, candidate, condition, probe, metric, slice) in taken:
+                continue
+            if (baseline, candidate) in amplified and probe != "imbalance":
                 continue
             if baseline in untrained and metric in _TRIVIAL_AGAINST_BASE:
                 continue

@@ -35,6 +35,7 @@ _SHORTENED = (
     (re.compile(rf" ?font-family: '{_FONT}';?"), ""),
     (re.compile(r' id="(?:[a-zA-Z0-9.]+)_\d+"'), ""),
     (re.compile(r' transform="rotate\(-0 [^"]*"'), ""),
+    (re.compile(r"(\d\d\.\d)\d+"), r"\1"),  # places on the page, in points
     (re.compile(r"(\d+\.\d\d)\d+"), r"\1"),
     (re.compile(r"\s+"), " "),
     (re.compile(r"([;:]) "), r"\1"),

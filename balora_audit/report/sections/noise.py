@@ -120,6 +120,13 @@ def _memorised(reader: Reader) -> list[Block]:
         metric_table(reader, _PROBE, c, _LABEL_NOISE, f"Training items with a wrong label, trained on {condition_title(c)}")
         for c in conditions
     ]
+    note = Note(
+        text="The base saw no labels: its row shows how often the wrong label is given anyway. Memorisation counts as a flaw only "
+        "beyond that.",
+        tone="quiet",
+    )
+    if curve:  # the same numbers, over the dose
+        return [*curve, *tables, note]
     figure = dot_figure(
         reader,
         _PROBE,
@@ -130,13 +137,7 @@ def _memorised(reader: Reader) -> list[Block]:
         y_label="share of items, %",
         table=tables[0],
     )
-    note = Note(
-        text="The base saw no labels: its row shows how often the wrong label is given anyway. Memorisation counts as a flaw only "
-        "beyond that.",
-        tone="quiet",
-    )
-    shown: list[Block] = [*tables] if figure is None else [figure, *tables[1:]]
-    return [*curve, *shown, note]
+    return [*([*tables] if figure is None else [figure, *tables[1:]]), note]
 
 
 def _clean(reader: Reader) -> list[Block]:
