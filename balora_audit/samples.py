@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from balora_audit.audit import SampleRow, SampleTable, write_atomic
 from balora_audit.harness.records import HarnessScores
 from balora_audit.plan import Cell, Plan
-from balora_audit.probes.evidence import Scores
-from balora_audit.scoring.protocol import LabelScores, NumberScores, ResponseScores, TextScores
+from balora_audit.probes.evidence import ScoreRequest, Scores
+from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
 from balora_audit.store import RunStore
 
 __all__ = ["write"]
@@ -43,6 +43,7 @@ def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str
         if isinstance(result, HarnessScores):
             found += result.rows()
             continue
+        numbers = _numbers(result, request)
         for index, item in enumerate(request.ids):
             row: dict[str, object] = {"set": key, "id": item, "input": request.texts[index]}
             example = known.get(item)
@@ -57,19 +58,24 @@ def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str
                 row["log_likelihood"] = {
                     name: round(float(value), 4) for name, value in zip(dataset.label_names, result.log_likelihood[index], strict=True)
                 }
-            elif isinstance(result, ResponseScores):
-                row["response"] = request.responses[index]
-                row["nll"] = float(result.nll[index])
-                row["tokens"] = int(result.tokens[index])
-            elif isinstance(result, NumberScores):
-                row["predicted"] = float(result.value[index])
-                row["gold"] = example.target if example is not None else None
-            elif isinstance(result, TextScores):
-                row["kl"] = float(result.kl[index])
-                row["nll"] = float(result.nll[index])
-                row["tokens"] = int(result.tokens[index])
+            elif isinstance(result, AnswerScores | NumberScores) and example is not None:
+                row["gold"] = example.response if isinstance(result, AnswerScores) else example.target
+            row |= {name: values[index] for name, values in numbers.items()}
             found.append(row)
     return found
+
+
+def _numbers(result: Scores, request: ScoreRequest) -> dict[str, Sequence[object]]:
+    """Return what was found for each item, by name; labels are named elsewhere."""
+    if isinstance(result, AnswerScores):
+        return {"written": result.written, "finished": [bool(value) for value in result.finished]}
+    if isinstance(result, ResponseScores):
+        return {"response": request.responses, "nll": result.nll.tolist(), "tokens": result.tokens.tolist()}
+    if isinstance(result, NumberScores):
+        return {"predicted": result.value.tolist()}
+    if isinstance(result, TextScores):
+        return {"kl": result.kl.tolist(), "nll": result.nll.tolist(), "tokens": result.tokens.tolist()}
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

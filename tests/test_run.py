@@ -17,7 +17,7 @@ from balora_audit import compare, load
 from balora_audit.audit import json_schema
 from balora_audit.claims import pairs
 from balora_audit.conclusions import compare_all
-from balora_audit.errors import NothingMeasured, StoreError, UnitError
+from balora_audit.errors import ConfigurationError, DataError, NothingMeasured, StoreError, UnitError
 from balora_audit.plan import make_plan
 from balora_audit.resources import SCHEMA_PATH, TINY_MODEL_PATH
 from balora_audit.run import execute
@@ -273,8 +273,34 @@ def test_generation_data_are_trained_and_measured(tmp_path, small_config):
     assert record.status == "complete"
     values = {(m.method, m.metric): m.value for m in record.measurements if m.slice == "clean"}
     assert values["lora", "response_nll"] < values["base", "response_nll"]
-    assert all(math.isfinite(value) for value in values.values())
+    assert all(math.isfinite(value) for (_, metric), value in values.items() if metric != "exact_match")
+    assert {m.reason for m in record.measurements if m.metric == "exact_match"} == {
+        "no answer extractor was named or could be told from the responses"
+    }
     assert any(m.metric == "balanced_accuracy" and "no classes" in m.reason for m in record.measurements)
+
+
+def test_answers_are_written_read_and_kept_as_evidence(tmp_path, small_config):
+    path = tmp_path / "sums.jsonl"
+    lines = [{"prompt": f"Anna has {i} apples and gives {i % 3} away.", "response": f"It is {i} less some. #### 4"} for i in range(40)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    writing = {"max_new_tokens": 40}
+    settings = {"data": str(path), "conditions": ("clean",), "models": ("base", "lora"), "probes": ("noise",), "writing": writing}
+    config = small_config(**settings, training={"epochs": 40, "batch_size": 10, "learning_rate": 1e-2})
+    record = execute(make_plan(config), tmp_path / "run")
+    assert record.status == "complete"
+    found = {(m.method, m.slice): m for m in record.measurements if m.metric == "exact_match"}
+    assert set(found) == {(name, slice) for name in ("base", "lora") for slice in ("clean", "typo@5", "word_drop@5")}
+    assert found["lora", "clean"].value > 0.5  # one answer serves all, and forty epochs teach it
+    assert found["base", "clean"].value < found["lora", "clean"].value
+    rows = [json.loads(line) for line in (tmp_path / "run" / found["lora", "clean"].evidence).read_text(encoding="utf-8").splitlines()]
+    written = [row for row in rows if row["set"] == "written:clean"]
+    assert sum("#### 4" in row["written"] for row in written) == round(found["lora", "clean"].value * len(written))
+    assert any(row.metric == "exact_match_drop" for row in record.comparisons)
+    with pytest.raises(ConfigurationError, match="leaves no room"):
+        make_plan(small_config(**{**settings, "writing": {"max_new_tokens": 600}}))
+    with pytest.raises(DataError, match="item 0: no answer"):
+        make_plan(small_config(**{**settings, "writing": {"extractor": "letter"}}))
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):

@@ -1,0 +1,79 @@
+"""The analysis of changed weights against PEFT's own merged weights and whole decompositions."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+
+from balora_audit.methods import METHODS
+from balora_audit.methods.adapter import attach, loaded
+from balora_audit.methods.full import FullTuning, full_loaded
+from balora_audit.methods.weights import WeightAnalysis
+from balora_audit.metrics import singular_values
+from balora_audit.settings import AdapterConfig
+
+SETTINGS = AdapterConfig(rank=4, alpha=8)
+
+
+def disturbed(tuned, folder, size):
+    """Move every trainable number a little and save."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in tuned.parameters.values():
+            parameter += size * torch.randn(parameter.shape, generator=generator)
+    tuned.settle()
+    tuned.save(folder)
+    tuned.detach()
+
+
+def linear(model):
+    head = model.get_output_embeddings()
+    return {n: m.weight.detach().double().numpy() for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head}
+
+
+def check(found, before, after):
+    assert found.names == tuple(before)
+    for index, name in enumerate(found.names):
+        change = np.linalg.svd(after[name] - before[name], compute_uv=False)
+        assert found.norm[index] == pytest.approx(np.linalg.norm(before[name]), rel=1e-5)
+        assert found.change_norm[index] == pytest.approx(np.linalg.norm(after[name] - before[name]), rel=1e-4)
+        width = min(found.change_sigma.shape[1], len(change))
+        assert found.change_sigma[index, :width] == pytest.approx(change[:width], rel=1e-3, abs=1e-5 * change[0])
+    for place, index in enumerate(found.examined):
+        name = found.names[index]
+        old, new = (np.linalg.svd(m, full_matrices=False)[0] for m in (before[name], after[name]))
+        assert found.likeness[place] == pytest.approx(np.abs(old.T @ new[:, :4]).max(axis=0), abs=2e-3)
+
+
+@pytest.mark.parametrize("method", ["lora", "pissa", "rslora", "dora", "olora"])
+def test_adapters_are_analysed_as_peft_merges_them(tiny, tmp_path, method):
+    before = linear(tiny.model)
+    disturbed(attach(tiny, METHODS[method], SETTINGS, seed=0), tmp_path / "adapter", 0.05)
+    with loaded(tiny, tmp_path / "adapter") as off:
+        found = WeightAnalysis(modules=5, vectors=4).analyse(tiny, off, full=False)
+    merged = PeftModel.from_pretrained(copy.deepcopy(tiny.model), tmp_path / "adapter").merge_and_unload()
+    check(found, before, linear(merged))
+    assert len(found.examined) == 5
+    assert tiny.current_weights() == tiny.weights
+
+
+def test_full_fine_tuning_is_analysed_from_both_matrices(tiny, tmp_path):
+    before = linear(tiny.model)
+    disturbed(FullTuning(tiny), tmp_path / "full", 0.01)
+    with full_loaded(tiny, tmp_path / "full") as off:
+        after = linear(tiny.model)
+        found = WeightAnalysis(modules=3, vectors=4).analyse(tiny, off, full=True)
+    check(found, before, after)
+    assert tiny.current_weights() == tiny.weights
+
+
+def test_no_module_is_examined_when_none_is_asked_for(tiny, tmp_path):
+    disturbed(attach(tiny, METHODS["lora"], SETTINGS, seed=0), tmp_path / "adapter", 0.05)
+    with loaded(tiny, tmp_path / "adapter") as off:
+        found = WeightAnalysis(modules=0, vectors=4).analyse(tiny, off, full=False)
+    assert found.likeness.shape == (0, 0)
+    assert (found.change_norm > 0).all()
+    assert all(np.count_nonzero(sigma > 1e-9) == 4 for sigma in found.change_sigma)
+    assert singular_values(np.diag(found.change_sigma[0]), center=False)[0] == pytest.approx(found.change_sigma[0, 0])
