@@ -44,7 +44,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train_rows": 2000,
         "test_rows": 800,
         "training": {"epochs": 2},
-        "conditions": ("clean", "noise:0.1", "noise:0.3", "imbalance:20", "imbalance:100"),
+        "conditions": ("clean", "noise:0.1", "noise:0.2", "noise:0.4", "imbalance:10", "imbalance:50", "imbalance:100"),
         "noise": {
             "kinds": (
                 "typo", "swap", "delete", "insert", "case", "punctuation", "ocr", "homoglyph", "word_drop", "word_repeat",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from balora_audit.metrics.arrays import Float, matrix, numpy_of
+from balora_audit.metrics.spectral import leading_directions
 from balora_audit.metrics.streamed import BLOCK_ROWS, streamed_cka
 
 __all__ = ["anisotropy", "linear_cka", "principal_angles"]
@@ -43,13 +44,16 @@ def principal_angles(x: Any, y: Any, k: int, *, center: bool = True) -> Float:
 
     The two sides need the same dimensions D; items may differ. Angles are 0 to π/2 (Björck & Golub 1973).
     """
-    a, b = matrix(x, center=center), matrix(y, center=center, name="y")
+    a, b = numpy_of(x), numpy_of(y)
+    for side, name in ((a, "x"), (b, "y")):
+        if side.ndim != 2 or 0 in side.shape:
+            raise ValueError(f"{name} must be a non-empty (items, dimensions) matrix, got shape {side.shape}")
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"x and y must have the same dimensions, got {a.shape[1]} and {b.shape[1]}")
     most = min(*a.shape, *b.shape)
     if not 1 <= k <= most:
         raise ValueError(f"k must be within 1 and {most}, got {k}")
-    va, vb = (np.linalg.svd(m, full_matrices=False)[2][:k] for m in (a, b))
+    va, vb = leading_directions(a, k, center=center), leading_directions(b, k, center=center)
     cosines = np.linalg.svd(va @ vb.T, compute_uv=False)
     sines = np.linalg.svd(vb - (vb @ va.T) @ va, compute_uv=False)[::-1]
     # The cosine loses half of the digits near 0, the sine near π/2; each is used where it is exact.
@@ -61,13 +65,17 @@ def anisotropy(x: Any, *, center: bool = False) -> float:
     """Return the mean cosine similarity over all pairs of different items, −1/(N−1) to 1 (Ethayarajh 2019).
 
     Not centred by default: centring would remove the common direction that is being asked about. Items with a zero vector
-    are refused.
+    are refused. Rows are read in blocks.
     """
-    a = matrix(x, center=center)
-    if len(a) < 2:
+    raw = numpy_of(x)
+    if raw.ndim != 2 or len(raw) < 2:
         raise ValueError("a pair needs at least two items")
-    norms = np.linalg.norm(a, axis=1, keepdims=True)
-    if (norms == 0).any():
-        raise ValueError("an item's features are all zero: its cosine is undefined")
-    total = float(np.square((a / norms).sum(axis=0)).sum())
-    return (total - len(a)) / (len(a) * (len(a) - 1))
+    middle = raw.mean(axis=0, dtype=np.float64) if center else 0.0
+    total = np.zeros(raw.shape[1])
+    for start in range(0, len(raw), BLOCK_ROWS):
+        block = matrix(raw[start : start + BLOCK_ROWS], center=False) - middle
+        norms = np.linalg.norm(block, axis=1, keepdims=True)
+        if (norms == 0).any():
+            raise ValueError("an item's features are all zero: its cosine is undefined")
+        total += (block / norms).sum(axis=0)
+    return (float(total @ total) - len(raw)) / (len(raw) * (len(raw) - 1))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from balora_audit.metrics.arrays import Float, matrix, numpy_of
 from balora_audit.metrics.streamed import BLOCK_ROWS, Moments
@@ -21,6 +22,7 @@ __all__ = [
     "iso_score",
     "iso_score_of",
     "largest_singular_value_ratio",
+    "leading_directions",
     "leave_group_out_singular_values",
     "normalised_spectrum",
     "participation_ratio",
@@ -68,6 +70,15 @@ def leave_group_out_singular_values(x: Any, groups: Any, *, center: bool = True)
         return [singular_values(raw[of != name], center=center) for name in names]
     whole = _moments(raw)
     return [whole.without(_moments(raw[of == name])).singular_values(center=center) for name in names]
+
+
+def leading_directions(x: NDArray[Any], k: int, *, center: bool = True) -> Float:
+    """Return the k leading right singular vectors, (k, D), by the same choice of route as `singular_values`."""
+    if _is_tall(x):
+        size = x.shape[1]
+        _, vectors = eigh(_moments(x).gram(center=center), subset_by_index=(size - k, size - 1), check_finite=False)
+        return np.asarray(vectors.T[::-1])
+    return np.asarray(np.linalg.svd(matrix(x, center=center), full_matrices=False)[2][:k])
 
 
 def _is_tall(x: NDArray[Any]) -> bool:

@@ -64,18 +64,18 @@ class CollapseProbe:
 
 
 def features(scores: Mapping[str, Scores]) -> np.ndarray:
-    """Return the test set's features, (N, F) float64."""
+    """Return the test set's features, (N, F) float32; the metrics compute in float64."""
     found = scores["test"]
     if isinstance(found, AnswerScores | HarnessScores | TextScores | WeightScores) or found.features is None:
         raise TypeError("the test set was scored without features")
-    return np.asarray(found.features, dtype=np.float64)
+    return np.asarray(found.features)
 
 
 def _of_layer(scores: Mapping[str, Scores], place: int) -> np.ndarray:
     found = scores["test"]
     if isinstance(found, AnswerScores | HarnessScores | TextScores | WeightScores) or found.layer_features is None:
         raise TypeError("the test set was scored without features of its layers")
-    return np.asarray(found.layer_features[:, place], dtype=np.float64)
+    return np.asarray(found.layer_features[:, place])
 
 
 def _features(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None, findings: Findings, slice: str) -> None:
@@ -119,7 +119,7 @@ def _against_base(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None
         return
     findings.spectral("cka_to_base", _jackknife(linear_cka, [x_NF, base_NF], _deal(len(x_NF), _GROUPS)), slice=slice)
     groups = _deal(len(x_NF), _FEW_GROUPS)
-    k = min(context.config.collapse.subspace, *(np.linalg.matrix_rank(side - side.mean(axis=0)) for side in (x_NF, base_NF)))
+    k = min(context.config.collapse.subspace, *(int(np.count_nonzero(singular_values(side))) for side in (x_NF, base_NF)))
     if k > (len(x_NF) - np.bincount(groups).max()) - 1:
         findings.missing("principal_angle_to_base", f"{len(x_NF)} items are too few for subspaces of {k} dimensions", slice=slice)
         return

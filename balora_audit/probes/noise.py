@@ -9,7 +9,7 @@ import numpy as np
 from balora_audit.metrics import agreement, mce, relative_drop, severity_area
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
 from balora_audit.probes.noise_answers import on_numbers, on_responses, to_be_written, written
-from balora_audit.probes.noisy_copies import applicable_kinds, copies, inapplicable, realised
+from balora_audit.probes.noisy_copies import applicable_kinds, changed, filled, inapplicable, realised
 from balora_audit.probes.requests import label_scores, on_texts, test_set
 
 __all__ = ["NoiseProbe"]
@@ -29,10 +29,10 @@ class NoiseProbe:
         dataset = context.dataset
         found = [test_set(context)]
         if context.condition.is_clean:
-            ids = tuple(example.id for example in dataset.test)
             for kind, severity in _grid(context):
-                noisy = tuple(copy.text for copy in copies(context, kind, severity))
-                found.append(on_texts(dataset, f"{kind}@{severity}", ids, noisy))
+                ids, noisy = changed(context, kind, severity)
+                if ids:  # an unchanged copy has the clean text's answer
+                    found.append(on_texts(dataset, f"{kind}@{severity}", ids, noisy))
         found += to_be_written(context)
         for key, flips in _flips(context).items():
             chosen = [example for example in context.train if example.id in flips]
@@ -68,6 +68,13 @@ def _grid(context: Context) -> list[tuple[str, int]]:
     return [(kind, severity) for kind in applicable_kinds(context) for severity in context.config.noise.severities]
 
 
+def _answers(context: Context, scores: Mapping[str, Scores], kind: str, severity: int) -> np.ndarray:
+    """Return the answer to every noisy copy, (N,)."""
+    slice = f"{kind}@{severity}"
+    found = label_scores(scores, slice).prediction if slice in scores else None
+    return filled(context, kind, severity, label_scores(scores, "test").prediction, found)
+
+
 def _flips(context: Context) -> dict[str, Mapping[str, tuple[int, int]]]:
     """Return what to score → training id → (true label, wrong label)."""
     if context.flipped:
@@ -86,7 +93,7 @@ def _input_noise(context: Context, scores: Mapping[str, Scores], base: Mapping[s
         of_kind = []
         for severity in severities:
             slice = f"{kind}@{severity}"
-            answer = label_scores(scores, slice).prediction
+            answer = _answers(context, scores, kind, severity)
             correct = answer == gold
             findings.rate("accuracy", correct, ids, slice=slice)
             findings.rate("flip_rate", answer != clean, ids, slice=slice)
@@ -102,7 +109,7 @@ def _input_noise(context: Context, scores: Mapping[str, Scores], base: Mapping[s
         answers.append(of_kind)
         errors.append([1 - float(row.mean()) for row in noisy_SN])
         if base is not None:
-            base_errors.append([float(np.mean(label_scores(base, f"{kind}@{s}").prediction != gold)) for s in severities])
+            base_errors.append([float(np.mean(_answers(context, base, kind, s) != gold)) for s in severities])
     everything_KSN = np.array(answers)
     noisy_KSN = (everything_KSN == gold).astype(float)
     findings.mean("accuracy_drop", right - noisy_KSN.mean(axis=(0, 1)), ids)

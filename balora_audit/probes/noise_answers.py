@@ -8,7 +8,7 @@ import numpy as np
 
 from balora_audit.metrics import exact_match, find_extractor
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
-from balora_audit.probes.noisy_copies import applicable_kinds, copies, inapplicable, realised
+from balora_audit.probes.noisy_copies import applicable_kinds, changed, filled, inapplicable, realised
 from balora_audit.probes.requests import answer_scores, number_scores, response_scores, to_write
 
 __all__ = ["on_numbers", "on_responses", "to_be_written", "written"]
@@ -28,12 +28,15 @@ def on_responses(context: Context, scores: Mapping[str, Scores], findings: Findi
     rises = []
     for kind, severity in grid:
         slice = f"{kind}@{severity}"
-        noisy = response_scores(scores, slice)
-        findings.ratios("response_nll", ids, noisy.nll, noisy.tokens, slice=slice)
-        findings.ratios("token_accuracy", ids, noisy.correct_tokens, noisy.tokens, slice=slice)
-        findings.ratios("response_nll_rise", ids, noisy.nll - clean.nll, clean.tokens, slice=slice)
+        noisy = response_scores(scores, slice) if slice in scores else None
+        nll = filled(context, kind, severity, clean.nll, None if noisy is None else noisy.nll)
+        correct = filled(context, kind, severity, clean.correct_tokens, None if noisy is None else noisy.correct_tokens)
+        # the reference, and so its tokens, are the same whatever the prompt
+        findings.ratios("response_nll", ids, nll, clean.tokens, slice=slice)
+        findings.ratios("token_accuracy", ids, correct, clean.tokens, slice=slice)
+        findings.ratios("response_nll_rise", ids, nll - clean.nll, clean.tokens, slice=slice)
         realised(context, findings, kind, severity)
-        rises.append(noisy.nll - clean.nll)
+        rises.append(nll - clean.nll)
     if rises:
         findings.ratios("response_nll_rise", ids, np.mean(rises, axis=0), clean.tokens)
 
@@ -46,7 +49,8 @@ def on_numbers(context: Context, scores: Mapping[str, Scores], findings: Finding
     if spread == 0:
         findings.missing("unexplained_variance", "all test targets are the same number")
         return
-    clean = (number_scores(scores, "test").value - gold) ** 2 / spread
+    values = number_scores(scores, "test").value
+    clean = (values - gold) ** 2 / spread
     findings.mean("unexplained_variance", clean, ids, slice="clean")
     if not context.condition.is_clean:
         return
@@ -54,7 +58,8 @@ def on_numbers(context: Context, scores: Mapping[str, Scores], findings: Finding
     rises = []
     for kind, severity in grid:
         slice = f"{kind}@{severity}"
-        noisy = (number_scores(scores, slice).value - gold) ** 2 / spread
+        found = number_scores(scores, slice).value if slice in scores else None
+        noisy = (filled(context, kind, severity, values, found) - gold) ** 2 / spread
         findings.mean("unexplained_variance", noisy, ids, slice=slice)
         findings.mean("unexplained_rise", noisy - clean, ids, slice=slice)
         realised(context, findings, kind, severity)
@@ -69,10 +74,10 @@ def to_be_written(context: Context) -> list[ScoreRequest]:
         return []
     ids = tuple(example.id for example in context.dataset.test)
     found = [to_write(context, "written:clean", ids, tuple(example.text for example in context.dataset.test))]
-    for slice in _noisiest(context):
-        kind, _, severity = slice.partition("@")
-        noisy = tuple(copy.text for copy in copies(context, kind, int(severity)))
-        found.append(to_write(context, f"written:{slice}", ids, noisy))
+    for kind, severity in _noisiest(context):
+        changed_ids, noisy = changed(context, kind, severity)
+        if changed_ids:
+            found.append(to_write(context, f"written:{kind}@{severity}", changed_ids, noisy))
     return found
 
 
@@ -87,15 +92,21 @@ def written(context: Context, scores: Mapping[str, Scores], findings: Findings) 
     clean = exact_match(answer_scores(scores, "written:clean").written, references, extract)
     findings.rate("exact_match", clean, ids, slice="clean")
     noisy = []
-    for slice in _noisiest(context):
-        right = exact_match(answer_scores(scores, f"written:{slice}").written, references, extract)
-        findings.rate("exact_match", right, ids, slice=slice)
+    for kind, severity in _noisiest(context):
+        key = f"written:{kind}@{severity}"
+        found = None
+        if key in scores:
+            some = set(changed(context, kind, severity)[0])
+            expected = [reference for item, reference in zip(ids, references, strict=True) if item in some]
+            found = exact_match(answer_scores(scores, key).written, expected, extract)
+        right = filled(context, kind, severity, clean, found)
+        findings.rate("exact_match", right, ids, slice=f"{kind}@{severity}")
         noisy.append(right.astype(float))
     if noisy:
         findings.mean("exact_match_drop", clean.astype(float) - np.mean(noisy, axis=0), ids)
 
 
-def _noisiest(context: Context) -> list[str]:
+def _noisiest(context: Context) -> list[tuple[str, int]]:
     if not context.condition.is_clean:
         return []
-    return [f"{kind}@{context.config.noise.severities[-1]}" for kind in applicable_kinds(context)]
+    return [(kind, context.config.noise.severities[-1]) for kind in applicable_kinds(context)]

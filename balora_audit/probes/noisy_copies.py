@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from balora_audit.data.identity import identity_terms
 from balora_audit.data.perturbations import Perturbed, perturb
 from balora_audit.probes.evidence import Context, Findings
 
-__all__ = ["applicable_kinds", "copies", "inapplicable", "realised"]
+__all__ = ["applicable_kinds", "changed", "copies", "filled", "inapplicable", "realised"]
+
+Values = NDArray[Any]
 
 
 def copies(context: Context, kind: str, severity: int) -> tuple[Perturbed, ...]:
@@ -22,6 +28,25 @@ def copies(context: Context, kind: str, severity: int) -> tuple[Perturbed, ...]:
 @lru_cache(maxsize=256)
 def _copies(kind: str, severity: int, seed: int, protect: tuple[str, ...], items: tuple[tuple[str, str], ...]) -> tuple[Perturbed, ...]:
     return tuple(perturb(kind, text, severity=severity, seed=seed, item_id=item, protect=protect) for item, text in items)
+
+
+def changed(context: Context, kind: str, severity: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return ids and texts of the copies that differ from the text they were made of: only these are scored."""
+    pairs = zip(context.dataset.test, copies(context, kind, severity), strict=True)
+    kept = [(example.id, copy.text) for example, copy in pairs if copy.text != example.text]
+    return tuple(item for item, _ in kept), tuple(text for _, text in kept)
+
+
+def filled(context: Context, kind: str, severity: int, clean_N: Values, found_K: Values | None) -> Values:
+    """Return one value per test item: that of its changed copy, or the clean text's where the noise changed nothing.
+
+    ``found_K`` are the values of the changed copies, in the order of `changed`; None when there are none.
+    """
+    everything_N = np.array(clean_N)
+    if found_K is not None:
+        ids = set(changed(context, kind, severity)[0])
+        everything_N[[example.id in ids for example in context.dataset.test]] = found_K
+    return everything_N
 
 
 def applicable_kinds(context: Context) -> tuple[str, ...]:

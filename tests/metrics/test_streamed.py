@@ -5,14 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IsoScore.IsoScore import IsoScore as published_iso_score
+from scipy.linalg import subspace_angles
 
 from balora_audit.metrics import (
     OF_SINGULAR_VALUES,
     Moments,
+    anisotropy,
     iso_score,
     leave_group_out_singular_values,
     linear_cka,
     participation_ratio,
+    principal_angles,
     singular_values,
     streamed_cka,
 )
@@ -85,6 +88,15 @@ def test_streamed_alignment_equals_the_whole(far):
     assert streamed_cka(blocks) == pytest.approx(by_hand, rel=1e-9)
     many = np.tile(x, (20, 1)), np.tile(y, (20, 1))  # long enough for linear_cka to read it in blocks
     assert linear_cka(*many) == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_angles_and_cosines_of_many_items_equal_those_of_whole_matrices():
+    x, y = shaped(3000, SPECTRA["power law"], seed=4), shaped(3000, SPECTRA["power law"], seed=5)
+    a, b = (np.linalg.svd(m - m.mean(axis=0), full_matrices=False)[2][:5] for m in (x, y))
+    assert principal_angles(x, y, 5) == pytest.approx(np.sort(subspace_angles(a.T, b.T)), abs=1e-6)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    assert anisotropy(x.astype(np.float32)) == pytest.approx((cosines.sum() - 3000) / (3000 * 2999), rel=1e-5)
 
 
 def test_a_stream_is_refused_for_what_a_matrix_is_refused_for():

@@ -13,6 +13,7 @@ from balora_audit.methods.weights import WeightScores
 from balora_audit.metrics import demographic_parity_difference, equalized_odds_difference
 from balora_audit.probes import PROBES
 from balora_audit.probes.evidence import Context
+from balora_audit.probes.noisy_copies import changed
 from balora_audit.probes.projection import joint_tsne, usable_perplexities
 from balora_audit.scoring import AnswerScores, LabelScores, ResponseScores, TextScores
 
@@ -35,6 +36,19 @@ def answering(labels, features=None):
     return LabelScores(log_likelihood=scores, features=features)
 
 
+PLACE = {e.id: index for index, e in enumerate(DATA.test)}
+
+
+def answered(requests, **planted):
+    """Answer every request about the test set: with planted labels for all 80 items by set, else rightly."""
+    found = {}
+    for request in requests:
+        if set(request.ids) <= set(PLACE):
+            rows = [PLACE[item] for item in request.ids]
+            found[request.key] = answering(planted.get(request.key, planted.get("all", GOLD))[rows])
+    return found
+
+
 def wrong_at(share, seed=0):
     labels = GOLD.copy()
     hit = np.random.default_rng(seed).permutation(len(labels))[: round(share * len(labels))]
@@ -48,8 +62,8 @@ def values(findings):
 
 def test_the_noise_probe_recovers_planted_accuracies_and_flips():
     here = context()
-    scores = {request.key: answering(GOLD) for request in PROBES["noise"].requests(here)}
-    scores |= {"typo@1": answering(wrong_at(0.1)), "typo@3": answering(wrong_at(0.3)), "ocr@3": answering(wrong_at(0.2))}
+    planted = {"typo@1": changed_at(here, "typo", 1, 8), "typo@3": changed_at(here, "typo", 3, 24), "ocr@3": changed_at(here, "ocr", 3, 16)}
+    scores = answered(PROBES["noise"].requests(here), **planted)
     found = values(PROBES["noise"].measure(here, scores, scores))
     assert found["accuracy", "clean"] == 1
     assert [found["accuracy", s] for s in ("typo@1", "typo@3", "ocr@1", "ocr@3")] == pytest.approx([0.9, 0.7, 1.0, 0.8])
@@ -63,7 +77,7 @@ def test_the_noise_probe_recovers_planted_accuracies_and_flips():
 
 def test_mce_is_one_against_itself_and_undefined_without_a_base():
     here = context()
-    scores = {request.key: answering(wrong_at(0.2)) for request in PROBES["noise"].requests(here)}
+    scores = answered(PROBES["noise"].requests(here), all=wrong_at(0.2))
     assert values(PROBES["noise"].measure(here, scores, scores))["mce", "all"] == pytest.approx(1)
     alone = PROBES["noise"].measure(here, scores, None)
     assert [m.reason for m in alone.measurements if m.metric == "mce"] == ["the base model is not part of this audit"]
@@ -158,12 +172,36 @@ def reasons(findings):
 
 def test_agreement_among_copies_is_planted_and_found():
     here = context()
-    scores = {request.key: answering(GOLD) for request in PROBES["noise"].requests(here)}
-    assert values(PROBES["noise"].measure(here, scores, None))["consistency", "all"] == 1
-    scores["typo@1"] = answering((GOLD + 1) % 8)  # wrong, on every item, in one of two copies of a kind and of four in all
-    found = values(PROBES["noise"].measure(here, scores, None))
-    assert found["consistency", "typo"] == 0
-    assert found["consistency", "all"] == pytest.approx(3 / 6)
+    requests = PROBES["noise"].requests(here)
+    assert values(PROBES["noise"].measure(here, answered(requests), None))["consistency", "all"] == 1
+    # half of the items answered wrongly in one of two copies of a kind, and of four in all
+    found = values(PROBES["noise"].measure(here, answered(requests, **{"typo@1": changed_at(here, "typo", 1, 40)}), None))
+    assert found["consistency", "typo"] == pytest.approx(0.5)
+    assert found["consistency", "all"] == pytest.approx((1 + 3 / 6) / 2)
+
+
+def changed_at(here, kind, severity, count):
+    """Return labels that are wrong on some of the items whose copy differs from its text."""
+    labels = GOLD.copy()
+    places = [PLACE[item] for item in changed(here, kind, severity)[0]][:count]
+    assert len(places) == count
+    labels[places] = (labels[places] + 1) % 8
+    return labels
+
+
+def test_a_copy_that_equals_its_text_is_not_scored_again_and_keeps_its_answer():
+    here = context()
+    requests = {request.key: request for request in PROBES["noise"].requests(here)}
+    ids, texts = changed(here, "typo", 1)
+    assert 0 < len(ids) < len(DATA.test)
+    assert requests["typo@1"].ids == ids
+    known = {e.id: e.text for e in DATA.test}
+    assert all(text != known[item] for item, text in zip(ids, texts, strict=True))
+    labels = wrong_at(0.5)
+    found = values(PROBES["noise"].measure(here, answered(requests.values(), **{"test": labels, "typo@1": GOLD}), None))
+    rows = np.isin([e.id for e in DATA.test], ids)
+    assert found["flip_rate", "typo@1"] == pytest.approx(((labels != GOLD) & rows).mean())
+    assert found["accuracy", "typo@1"] == pytest.approx((rows | (labels == GOLD)).mean())
 
 
 def test_a_model_trained_on_clean_labels_answers_the_items_that_others_mislabel():
@@ -172,7 +210,7 @@ def test_a_model_trained_on_clean_labels_answers_the_items_that_others_mislabel(
     request = next(r for r in PROBES["noise"].requests(here) if r.key == "flips=noise:0.3")
     assert set(request.ids) == set(noisy.flipped)
     true = np.array([noisy.flipped[item][0] for item in request.ids])
-    scores = {r.key: answering(GOLD) for r in PROBES["noise"].requests(here)} | {request.key: answering(true)}
+    scores = answered(PROBES["noise"].requests(here)) | {request.key: answering(true)}
     found = values(PROBES["noise"].measure(here, scores, None))
     assert (found["memorisation", "flips=noise:0.3"], found["recovered_true", "flips=noise:0.3"]) == (0, 1)
 
@@ -192,11 +230,11 @@ def test_noise_that_cannot_touch_the_texts_is_not_measured_instead_of_harmless()
 def generation(answers):
     test = tuple(replace(e, label=None, response=f"So it is #### {i}") for i, e in enumerate(DATA.test))
     here = context(dataset=replace(DATA, task="generation", label_names=(), test=test), extractor="gsm8k")
-    count = len(test)
     scores = {}
     for request in PROBES["noise"].requests(here):
+        count = len(request.ids)
         if request.kind == "answers":
-            written = [answers(i, request.key) for i in range(count)]
+            written = [answers(PLACE[item], request.key) for item in request.ids]
             scores[request.key] = AnswerScores.of(written, tokens=[5] * count, finished=[True] * count)
         else:
             scores[request.key] = ResponseScores(nll=np.ones(count), tokens=np.full(count, 4), correct_tokens=np.full(count, 2))
@@ -208,8 +246,10 @@ def test_written_answers_are_matched_and_lose_under_noise_what_was_planted():
     assert sorted(key for key in scores if key.startswith("written")) == ["written:clean", "written:ocr@3", "written:typo@3"]
     found = values(PROBES["noise"].measure(here, scores, None))
     assert found["exact_match", "clean"] == 1
-    assert found["exact_match", "typo@3"] == pytest.approx(0.75)
-    assert found["exact_match_drop", "all"] == pytest.approx(0.25)
+    hit = {kind: sum(PLACE[item] % 4 == 0 for item in changed(here, kind, 3)[0]) / 80 for kind in ("typo", "ocr")}
+    assert hit["typo"] > 0.2
+    assert found["exact_match", "typo@3"] == pytest.approx(1 - hit["typo"])
+    assert found["exact_match_drop", "all"] == pytest.approx((hit["typo"] + hit["ocr"]) / 2)
 
 
 def test_without_an_extractor_exact_match_is_not_measured():
