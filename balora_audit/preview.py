@@ -57,8 +57,7 @@ def _units(plan: Plan, cell: Cell) -> list[tuple[str, str, float | None, int]]:
     for name, key in cell.score_keys.items():
         request = cell.requests[name]
         cost = costs.per_item(plan, f"score:{request.kind}")
-        size = len(request.texts)
-        found.append((f"score {name}", key, None if cost is None else cost * size, size))
+        found.append((f"score {name}", key, None if cost is None else cost * request.size, request.size))
     return found
 
 

@@ -319,7 +319,7 @@ class Worker:
             The adapter is zero, or memory ran out.
         """
         requests = {unit: owner.requests[key] for unit, (owner, key) in missing.items()}
-        self.progress.stage(title, sum(len(request.texts) for request in requests.values()), "texts")
+        self.progress.stage(title, sum(request.size for request in requests.values()), "texts")
         try:
             with self._in_place(cell) as off:
                 scorer = self._scorer(off)
@@ -332,7 +332,7 @@ class Worker:
                     record = {"kind": request.kind, "truncated": encoder.truncated, "cut": encoder.cut_responses, "set": request.key}
                     if self.team.leads or not self.team.shards:  # with a spread base all processes compute the same
                         self.store.write(unit, record, arrays)
-                    costs.record(self.plan, f"score:{request.kind}", time.perf_counter() - start, len(request.texts))
+                    costs.record(self.plan, f"score:{request.kind}", time.perf_counter() - start, request.size)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise UnitError(f"out of memory while scoring: {error}") from error
 
@@ -384,7 +384,9 @@ class Worker:
         if self._analysis is None:
             self._analysis = WeightAnalysis(**dict(request.settings))
         full = self.plan.methods[cell.context.method].tuning == "full"
-        return _finite(self._analysis.analyse(self.base, off, full=full), request)
+        found = self._analysis.analyse(self.base, off, full=full)
+        self.progress.advance(1)
+        return _finite(found, request)
 
 
 def _finite(found: Scores, request: ScoreRequest) -> Scores:

@@ -54,6 +54,11 @@ class ScoreRequest:
     settings: tuple[tuple[str, Any], ...] = ()
 
     @property
+    def size(self) -> int:
+        """How many items of work this is: its texts, or one analysis."""
+        return max(1, len(self.texts))
+
+    @property
     def content(self) -> str:
         """SHA-256 over all that decides the scores, the key's name left out."""
         payload = [self.kind, self.texts, self.responses, self.features, self.layers, self.settings]
