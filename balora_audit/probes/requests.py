@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.probes.evidence import Context, ScoreRequest, Scores
 from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
 
 __all__ = ["answer_scores", "label_scores", "number_scores", "on_texts", "response_scores", "test_set", "text_scores", "to_write"]
+
+S = TypeVar("S", bound=Scores)
 
 
 def test_set(context: Context) -> ScoreRequest:
@@ -40,39 +43,31 @@ def to_write(context: Context, key: str, ids: tuple[str, ...], texts: tuple[str,
 
 def answer_scores(scores: Mapping[str, Scores], key: str) -> AnswerScores:
     """Return the written answers under a key."""
-    found = scores[key]
-    if not isinstance(found, AnswerScores):
-        raise TypeError(f"{key!r} holds {type(found).__name__}, not AnswerScores")
-    return found
+    return _of(scores, key, AnswerScores)
 
 
 def label_scores(scores: Mapping[str, Scores], key: str) -> LabelScores:
     """Return the label scores under a key."""
-    found = scores[key]
-    if not isinstance(found, LabelScores):
-        raise TypeError(f"{key!r} holds {type(found).__name__}, not LabelScores")
-    return found
+    return _of(scores, key, LabelScores)
 
 
 def number_scores(scores: Mapping[str, Scores], key: str) -> NumberScores:
     """Return the predicted numbers under a key."""
-    found = scores[key]
-    if not isinstance(found, NumberScores):
-        raise TypeError(f"{key!r} holds {type(found).__name__}, not NumberScores")
-    return found
+    return _of(scores, key, NumberScores)
 
 
 def response_scores(scores: Mapping[str, Scores], key: str) -> ResponseScores:
     """Return the response scores under a key."""
-    found = scores[key]
-    if not isinstance(found, ResponseScores):
-        raise TypeError(f"{key!r} holds {type(found).__name__}, not ResponseScores")
-    return found
+    return _of(scores, key, ResponseScores)
 
 
 def text_scores(scores: Mapping[str, Scores], key: str) -> TextScores:
     """Return the text scores under a key."""
+    return _of(scores, key, TextScores)
+
+
+def _of(scores: Mapping[str, Scores], key: str, kind: type[S]) -> S:
     found = scores[key]
-    if not isinstance(found, TextScores):
-        raise TypeError(f"{key!r} holds {type(found).__name__}, not TextScores")
+    if not isinstance(found, kind):
+        raise TypeError(f"{key!r} holds {type(found).__name__}, not {kind.__name__}")
     return found
