@@ -167,14 +167,16 @@ def _weights(context: Context, found: WeightScores, findings: Findings) -> None:
     slices = {"all": np.ones(len(kinds), dtype=bool), **{f"module={kind}": kinds == kind for kind in dict.fromkeys(kinds.tolist())}}
     for slice, inside in slices.items():
         count = int(inside.sum())
-        findings.plain("weight_change", float((found.change_norm / found.norm)[inside].mean()), count, slice=slice)
+        findings.plain("weight_change", float((found.change_norm / found.norm)[inside].mean()), count, slice=slice, of_items=False)
         if (inside & moved).any():
-            findings.plain("weight_change_rank", float(ranks[inside & moved].mean()), int((inside & moved).sum()), slice=slice)
+            findings.plain(
+                "weight_change_rank", float(ranks[inside & moved].mean()), int((inside & moved).sum()), slice=slice, of_items=False
+            )
         else:
             findings.missing("weight_change_rank", "these modules did not change", slice=slice)
         chosen = inside[found.examined]
         if chosen.any():
-            findings.plain("intruder_dimensions", float(intruders[chosen].mean()), int(chosen.sum()), slice=slice)
+            findings.plain("intruder_dimensions", float(intruders[chosen].mean()), int(chosen.sum()), slice=slice, of_items=False)
         elif slice == "all":
             findings.missing("intruder_dimensions", "collapse.intruder_modules is 0", slice=slice)
     shares = found.change_sigma[moved] / found.change_sigma[moved].sum(axis=1, keepdims=True)

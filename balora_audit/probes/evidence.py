@@ -158,9 +158,9 @@ class Findings:
         bounds = jackknife_interval(found.estimate, found.left_out, self.context.config.ci)
         self._add(metric, slice, found.estimate, bounds, found.items)
 
-    def plain(self, metric: str, value: float, n: int, *, slice: str = "all") -> None:
-        """Add a number that has no interval of its own."""
-        self._add(metric, slice, value, None, n)
+    def plain(self, metric: str, value: float, n: int, *, slice: str = "all", of_items: bool = True) -> None:
+        """Add a number that has no interval of its own; unless it is one `of_items`, no item stands behind it."""
+        self._row(metric, slice, float(value), None, n, None, of_items=of_items)
 
     def missing(self, metric: str, reason: str, *, slice: str = "all") -> None:
         """Record that a metric could not be measured, and why."""
@@ -183,7 +183,17 @@ class Findings:
     def _add(self, metric: str, slice: str, value: float, bounds: tuple[float, float] | None, n: int) -> None:
         self._row(metric, slice, float(value), bounds, n, None)
 
-    def _row(self, metric: str, slice: str, value: float | None, bounds: tuple[float, float] | None, n: int, reason: str | None) -> None:
+    def _row(
+        self,
+        metric: str,
+        slice: str,
+        value: float | None,
+        bounds: tuple[float, float] | None,
+        n: int,
+        reason: str | None,
+        *,
+        of_items: bool = True,
+    ) -> None:
         low, high = bounds if bounds is not None else (None, None)
         context = self.context
         self.measurements.append(
@@ -200,7 +210,7 @@ class Findings:
                 n=n,
                 higher_is_better=METRICS[metric].higher_is_better,
                 reason=reason,
-                evidence=context.evidence,
+                evidence=context.evidence if of_items else None,
             )
         )
 

@@ -26,8 +26,10 @@ _MOST_REASONS = 12
 _DIRECTION = {True: "higher is better", False: "lower is better", None: ""}
 
 
-def metric_table(reader: Reader, probe: str, condition: str, metrics: Sequence[str], caption: str, slice: str = "all") -> Table:
-    """Return a table with one row per metric and one column per model, values with intervals, and n."""
+def metric_table(
+    reader: Reader, probe: str, condition: str, metrics: Sequence[str], caption: str, slice: str = "all", *, counted: str = "Items"
+) -> Table:
+    """Return a table with one row per metric and one column per model, values with intervals, and n (of what, in `counted`)."""
     rows: list[tuple[Cell, ...]] = []
     seen: list[Summary | None] = []
     for metric in metrics:
@@ -37,7 +39,7 @@ def metric_table(reader: Reader, probe: str, condition: str, metrics: Sequence[s
         rows.append((name.title, _DIRECTION[name.higher_is_better], _counts(found), *_cells(found)))
     return Table(
         caption=caption,
-        columns=("Metric", "Direction", "Items", *(reader.title(model) for model in reader.models)),
+        columns=("Metric", "Direction", counted, *(reader.title(model) for model in reader.models)),
         align="ll" + "r" * (1 + len(reader.models)),
         rows=tuple(rows),
         notes=_notes(reader, seen),
@@ -45,7 +47,9 @@ def metric_table(reader: Reader, probe: str, condition: str, metrics: Sequence[s
     )
 
 
-def slice_table(reader: Reader, probe: str, metric: str, conditions: Sequence[str], caption: str, head: str) -> Table:
+def slice_table(
+    reader: Reader, probe: str, metric: str, conditions: Sequence[str], caption: str, head: str, *, counted: str = "Items"
+) -> Table:
     """Return a table with one row per condition and slice of a metric (other than ``all``) and one column per model."""
     rows: list[tuple[Cell, ...]] = []
     seen: list[Summary | None] = []
@@ -58,7 +62,7 @@ def slice_table(reader: Reader, probe: str, metric: str, conditions: Sequence[st
             rows.append((condition_title(condition), slice_name(slice), _counts(found), *_cells(found)))
     return Table(
         caption=caption,
-        columns=("Trained on", head, "Items", *(reader.title(model) for model in reader.models)),
+        columns=("Trained on", head, counted, *(reader.title(model) for model in reader.models)),
         align="cl" + "r" * (1 + len(reader.models)),
         rows=tuple(rows),
         headers=2,
