@@ -120,11 +120,14 @@ def _memorised(reader: Reader) -> list[Block]:
         metric_table(reader, _PROBE, c, _LABEL_NOISE, f"Training items with a wrong label, trained on {condition_title(c)}")
         for c in conditions
     ]
-    note = Note(
-        text="The base saw no labels: its row shows how often the wrong label is given anyway. Memorisation counts as a flaw only "
-        "beyond that.",
-        tone="quiet",
+    fitted = any(cell.method in reader.untrained and (cell.trainable_parameters or 0) > 0 for cell in reader.record.cells)
+    text = (
+        "The base has a head fitted on the same wrong labels: its row shows what frozen features and a head alone memorise."
+        if fitted
+        else "The base saw no labels: its row shows how often the wrong label is given anyway. Memorisation counts as a flaw only "
+        "beyond that."
     )
+    note = Note(text=text, tone="quiet")
     if curve:  # the same numbers, over the dose
         return [*curve, *tables, note]
     figure = dot_figure(
