@@ -70,6 +70,12 @@ _NOISE: dict[str, MetricInfo] = {
     ),
     "flip_rate": _share("flip rate", False, "Share of items whose answer changes when noise is added.", "METHODS §4"),
     "realised_rate": _share("realised noise rate", None, "Share of characters (or words) that the noise changed.", "METHODS §4"),
+    "applicable_texts": _share(
+        "texts that the noise can change",
+        None,
+        "Share of texts in which this kind of noise finds anything to change; the others count unchanged.",
+        "METHODS §4",
+    ),
     "memorisation": _share(
         "memorised wrong labels",
         False,

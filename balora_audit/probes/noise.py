@@ -9,7 +9,7 @@ import numpy as np
 from balora_audit.metrics import agreement, mce, relative_drop, severity_area
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
 from balora_audit.probes.noise_answers import on_numbers, on_responses, to_be_written, written
-from balora_audit.probes.noisy_copies import applicable_kinds, changed, filled, inapplicable, realised
+from balora_audit.probes.noisy_copies import applicability, applicable_kinds, changed, filled, realised
 from balora_audit.probes.requests import label_scores, on_texts, test_set
 
 __all__ = ["NoiseProbe"]
@@ -54,7 +54,7 @@ class NoiseProbe:
         clean = label_scores(scores, "test").prediction
         findings.rate("accuracy", clean == gold, ids, slice="clean")
         if context.condition.is_clean:
-            inapplicable(context, findings, "accuracy_drop")
+            applicability(context, findings, "accuracy_drop")
             if applicable_kinds(context):
                 _input_noise(context, scores, base, findings)
             else:

@@ -8,7 +8,7 @@ import numpy as np
 
 from balora_audit.metrics import exact_match, find_extractor
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
-from balora_audit.probes.noisy_copies import applicable_kinds, changed, filled, inapplicable, realised
+from balora_audit.probes.noisy_copies import applicability, applicable_kinds, changed, filled, realised
 from balora_audit.probes.requests import answer_scores, number_scores, response_scores, to_write
 
 __all__ = ["on_numbers", "on_responses", "to_be_written", "written"]
@@ -24,7 +24,7 @@ def on_responses(context: Context, scores: Mapping[str, Scores], findings: Findi
     findings.ratios("token_accuracy", ids, clean.correct_tokens, clean.tokens, slice="clean")
     if not context.condition.is_clean:
         return
-    inapplicable(context, findings, "response_nll_rise")
+    applicability(context, findings, "response_nll_rise")
     rises = []
     for kind, severity in grid:
         slice = f"{kind}@{severity}"
@@ -54,7 +54,7 @@ def on_numbers(context: Context, scores: Mapping[str, Scores], findings: Finding
     findings.mean("unexplained_variance", clean, ids, slice="clean")
     if not context.condition.is_clean:
         return
-    inapplicable(context, findings, "unexplained_rise")
+    applicability(context, findings, "unexplained_rise")
     rises = []
     for kind, severity in grid:
         slice = f"{kind}@{severity}"

@@ -12,7 +12,7 @@ from balora_audit.data.identity import identity_terms
 from balora_audit.data.perturbations import Perturbed, perturb
 from balora_audit.probes.evidence import Context, Findings
 
-__all__ = ["applicable_kinds", "changed", "copies", "filled", "inapplicable", "realised"]
+__all__ = ["applicability", "applicable_kinds", "changed", "copies", "filled", "realised"]
 
 Values = NDArray[Any]
 
@@ -55,10 +55,13 @@ def applicable_kinds(context: Context) -> tuple[str, ...]:
     return tuple(kind for kind in context.config.noise.kinds if any(copy.applicable for copy in copies(context, kind, severity)))
 
 
-def inapplicable(context: Context, findings: Findings, metric: str) -> None:
-    """Say for the other kinds that the metric was not measured."""
+def applicability(context: Context, findings: Findings, metric: str) -> None:
+    """Add, for every kind, the share of texts that it can change; where it can change none, say that the metric was not measured."""
     for kind in context.config.noise.kinds:
-        if kind not in applicable_kinds(context):
+        made = copies(context, kind, context.config.noise.severities[-1])
+        share = sum(copy.applicable > 0 for copy in made) / len(made)
+        findings.plain("applicable_texts", share, len(made), slice=kind)
+        if share == 0:
             findings.missing(metric, "this kind of noise applies to none of the texts", slice=kind)
 
 

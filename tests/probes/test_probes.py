@@ -224,6 +224,7 @@ def test_noise_that_cannot_touch_the_texts_is_not_measured_instead_of_harmless()
     why = "this kind of noise applies to none of the texts"
     assert reasons(found)["accuracy_drop", "typo"] == reasons(found)["accuracy_drop", "ocr"] == why
     assert ("accuracy_drop", "all") in reasons(found)
+    assert values(found)["applicable_texts", "typo"] == 0
     assert not any(metric == "accuracy" and "@" in slice for metric, slice in values(found))
 
 

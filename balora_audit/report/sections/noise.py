@@ -14,7 +14,7 @@ __all__ = ["noise"]
 _PROBE = "noise"
 _CURVES = ("accuracy", "response_nll", "token_accuracy", "exact_match")
 _BY_KIND = ("severity_area", "relative_drop", "response_nll_rise")
-_FOLDED = ("accuracy_drop", "relative_drop", "flip_rate", "consistency", "response_nll_rise", "realised_rate")
+_FOLDED = ("accuracy_drop", "relative_drop", "flip_rate", "consistency", "response_nll_rise", "realised_rate", "applicable_texts")
 _LABEL_NOISE = ("memorisation", "recovered_true")
 
 
