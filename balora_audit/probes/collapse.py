@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -30,6 +31,7 @@ _GROUPS = 40
 _FEW_GROUPS = 10
 """For measures that decompose with vectors each time."""
 
+_RANGE = {"iso_score": (0.0, 1.0), "power_law_alpha": (-math.inf, math.inf)}
 _OF_SPECTRUM = (*OF_SINGULAR_VALUES, "iso_score")
 _TO_BASE = ("cka_to_base", "principal_angle_to_base")
 _OF_WEIGHTS = ("weight_change", "weight_change_rank", "intruder_dimensions")
@@ -86,7 +88,7 @@ def _features(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None, fi
     groups = _deal(len(x_NF), _GROUPS)
     _spectrum(x_NF, groups, findings, slice)
     if np.linalg.norm(x_NF, axis=1).all():
-        findings.spectral("anisotropy", _jackknife(anisotropy, [x_NF], groups), slice=slice)
+        findings.spectral("anisotropy", _jackknife(anisotropy, [x_NF], groups), slice=slice, within=(-1, 1))
     else:
         findings.missing("anisotropy", "an item's features are all zero: its direction is undefined", slice=slice)
     _against_base(context, x_NF, base_NF, findings, slice)
@@ -105,7 +107,7 @@ def _spectrum(x_NF: np.ndarray, groups: np.ndarray, findings: Findings, slice: s
         except ValueError as error:  # such as a power law through one eigenvalue
             findings.missing(metric, str(error), slice=slice)
         else:
-            findings.spectral(metric, found, slice=slice)
+            findings.spectral(metric, found, slice=slice, within=_RANGE.get(metric, (0, math.inf)))
     if slice == "all":
         p = whole / whole.sum()
         findings.draw("spectrum", index=list(range(1, len(p) + 1)), sigma_normalised=[float(value) for value in p])
@@ -117,7 +119,8 @@ def _against_base(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None
         for metric in _TO_BASE:
             findings.missing(metric, reason, slice=slice)
         return
-    findings.spectral("cka_to_base", _jackknife(linear_cka, [x_NF, base_NF], _deal(len(x_NF), _GROUPS)), slice=slice)
+    aligned = _jackknife(linear_cka, [x_NF, base_NF], _deal(len(x_NF), _GROUPS))
+    findings.spectral("cka_to_base", aligned, slice=slice, within=(0, 1))
     groups = _deal(len(x_NF), _FEW_GROUPS)
     k = min(context.config.collapse.subspace, *(int(np.count_nonzero(singular_values(side))) for side in (x_NF, base_NF)))
     if k > (len(x_NF) - np.bincount(groups).max()) - 1:
@@ -125,7 +128,7 @@ def _against_base(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None
         return
     # equal subspaces give 1e-16, which is 0
     found = _jackknife(lambda x, y: round(float(principal_angles(x, y, k).mean()), 12), [x_NF, base_NF], groups)
-    findings.spectral("principal_angle_to_base", found, slice=slice)
+    findings.spectral("principal_angle_to_base", found, slice=slice, within=(0, math.pi / 2))
     if slice == "all":
         angles = principal_angles(x_NF, base_NF, k)
         findings.draw("principal_angles", index=list(range(1, k + 1)), radians=[float(value) for value in angles])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -152,11 +153,11 @@ class Findings:
         bounds = interval(scores, level=config.ci, n_resamples=config.resamples, seed=0)
         self._add(metric, slice, value, bounds, len(scores.ids))
 
-    def spectral(self, metric: str, found: Jackknife, *, slice: str = "all") -> None:
-        """Add a metric of the whole feature matrix, with a jackknife interval."""
+    def spectral(self, metric: str, found: Jackknife, *, slice: str = "all", within: tuple[float, float] = (-math.inf, math.inf)) -> None:
+        """Add a metric of the whole feature matrix, with a jackknife interval, cut at the ends of the metric's range (`within`)."""
         self.scores[metric, slice] = found
-        bounds = jackknife_interval(found.estimate, found.left_out, self.context.config.ci)
-        self._add(metric, slice, found.estimate, bounds, found.items)
+        low, high = jackknife_interval(found.estimate, found.left_out, self.context.config.ci)
+        self._add(metric, slice, found.estimate, (max(low, within[0]), min(high, within[1])), found.items)
 
     def plain(self, metric: str, value: float, n: int, *, slice: str = "all", of_items: bool = True) -> None:
         """Add a number that has no interval of its own; unless it is one `of_items`, no item stands behind it."""
