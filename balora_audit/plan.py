@@ -258,16 +258,17 @@ def _extractor(config: AuditConfig, dataset: AuditDataset) -> str | None:
     """Return how written answers are read; the references must have answers under it before anything is computed."""
     if dataset.task != "generation" or config.writing.extractor == "none":
         return None
+    references = [str(example.response) for example in dataset.test]
+    extractor = guess_extractor(references) if config.writing.extractor == "auto" else config.writing.extractor
+    if extractor is None:
+        return None
+    exact_match(references, references, find_extractor(extractor))
     if config.writing.max_new_tokens > config.training.max_tokens - 8:
         raise ConfigurationError(
             f"writing.max_new_tokens {config.writing.max_new_tokens} leaves no room for a prompt within training.max_tokens "
             f"{config.training.max_tokens}; lower the one or raise the other"
         )
-    references = [str(example.response) for example in dataset.test]
-    if config.writing.extractor == "auto":
-        return guess_extractor(references)
-    exact_match(references, references, find_extractor(config.writing.extractor))
-    return config.writing.extractor
+    return extractor
 
 
 def _cell(plan: Plan, context: Context) -> Cell:

@@ -23,6 +23,7 @@ from balora_audit.progress import Progress, Silent
 from balora_audit.store import RunStore
 from balora_audit.training.team import assemble_team
 from balora_audit.units import read_scores
+from balora_audit.vocabulary import BUILT_IN
 
 __all__ = ["execute"]
 
@@ -175,9 +176,23 @@ class _Execution:
                 continue
             _, condition, seed = cell.id
             base = scores.get((bases[0], condition, seed)) if bases else None
-            evidence[cell.id] = {name: PROBES[name].measure(cell.context, scores[cell.id], base) for name in plan.config.active_probes}
+            evidence[cell.id] = {name: self._ask(name, cell, scores[cell.id], base) for name in plan.config.active_probes}
             state.progress.advance()
         return scores, evidence
+
+    def _ask(self, name: str, cell: Cell, scores: dict[str, Scores], base: dict[str, Scores] | None) -> Findings:
+        """Let a probe measure one model. One from another package may fail; that is recorded, and the others go on."""
+        try:
+            return PROBES[name].measure(cell.context, scores, base)
+        except Exception as error:
+            if name in BUILT_IN:
+                raise
+            method, condition, seed = cell.id
+            message = f"the probe {name!r} failed: {type(error).__name__}: {error}"
+            self.state.failures.append(
+                records.Failure(unit=name, stage="measure", message=message, method=method, condition=condition, seed=seed)
+            )
+            return Findings(cell.context, name)
 
     def _tsne(self, scores: dict[tuple[str, str, int], dict[str, Scores]]) -> list[records.Series]:
         plan = self.state.plan

@@ -73,18 +73,19 @@ class WeightAnalysis:
         self._kept: dict[str, tuple[Array, Array, Array]] = {}
 
     def analyse(self, base: LoadedModel, off: Callable[[], AbstractContextManager[object]], *, full: bool) -> WeightScores:
-        """Return the spectra of all changed modules and the likenesses of some; `off` switches the change off."""
+        """Return the spectra of all changed linear modules and the likenesses of some; `off` switches the change off."""
         changes = list(_full(base, off) if full else _adapted(base.model))
         sigma = [_singular_values(change) for change in changes]
-        width = max(len(values) for values in sigma)
-        examined = np.unique(np.linspace(0, len(changes) - 1, min(self._modules, len(changes))).round().astype(np.int64))
+        width = max((len(values) for values in sigma), default=0)
+        count = min(self._modules, len(changes))
+        examined = np.unique(np.linspace(0, max(0, len(changes) - 1), count).round().astype(np.int64))
         likeness = [self._likeness(changes[index]) for index in examined]
         shown = min((len(values) for values in likeness), default=0)
         return WeightScores(
             modules=np.frombuffer(json.dumps([change.name for change in changes]).encode(), dtype=np.uint8),
             norm=np.array([float(change.weight.double().norm()) for change in changes]),
             change_norm=np.array([float(np.sqrt((values**2).sum())) for values in sigma]),
-            change_sigma=np.stack([np.pad(values, (0, width - len(values))) for values in sigma]),
+            change_sigma=np.array([np.pad(values, (0, width - len(values))) for values in sigma]).reshape(len(sigma), width),
             examined=examined,
             likeness=np.array([values[:shown] for values in likeness]).reshape(len(examined), shown),
         )
@@ -126,6 +127,8 @@ def _adapted(model: nn.Module) -> Iterator[_Change]:
         adapted: Any = layer
         weight: Tensor = whole(adapted.base_layer.weight.detach()).float()
         b_OR, a_RI = (whole(side[_ADAPTER].weight.detach()).float() for side in (adapted.lora_B, adapted.lora_A))
+        if weight.shape != (len(b_OR), a_RI.shape[1]):
+            weight = weight.T  # GPT-2 keeps its matrices transposed
         scaled_OR = adapted.scaling[_ADAPTER] * b_OR
         if _ADAPTER in getattr(adapted, "lora_magnitude_vector", {}):  # DoRA rescales whole rows of W + ΔW
             moved = weight + scaled_OR @ a_RI

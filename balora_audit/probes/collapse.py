@@ -162,6 +162,10 @@ def _geometry(context: Context, x_NF: np.ndarray, findings: Findings, slice: str
 
 def _weights(context: Context, found: WeightScores, findings: Findings) -> None:
     """Add means over modules; modules are no sample, so these have no interval."""
+    if not found.names:
+        for metric in _OF_WEIGHTS:
+            findings.missing(metric, "no linear module was changed")
+        return
     # in an encoder many modules are called dense; the part before tells them apart
     kinds = np.array([".".join(name.split(".")[-2:]) if name.endswith(".dense") else name.rpartition(".")[2] for name in found.names])
     moved = found.change_norm > 0

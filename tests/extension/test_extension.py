@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from balora_audit.plan import make_plan
+from balora_audit.probes import PROBES
+from balora_audit.run import execute
+
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 
@@ -73,6 +77,25 @@ def test_an_installed_package_is_listed_run_compared_and_reported(installed, tmp
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Shouting" in page
     assert "flips under capital letters" in page
+
+
+def test_a_probe_that_fails_while_measuring_is_recorded_and_the_others_go_on(tmp_path, small_config, monkeypatch):
+    class Failing:
+        name = "failing"
+        summary = "fails"
+
+        def requests(self, context):
+            return []
+
+        def measure(self, context, scores, base):
+            raise ZeroDivisionError("nobody is perfect")
+
+    monkeypatch.setitem(PROBES, "failing", Failing())
+    config = small_config(models=("base",), conditions=("clean",), probes=("drift", "failing"))
+    record = execute(make_plan(config), tmp_path / "run")
+    assert record.status == "incomplete"
+    assert [failure.message for failure in record.errors] == ["the probe 'failing' failed: ZeroDivisionError: nobody is perfect"]
+    assert any(row.probe == "drift" and row.value is not None for row in record.measurements)
 
 
 def test_a_broken_extension_is_an_error_only_where_it_is_asked_for(installed, tmp_path):

@@ -1,11 +1,14 @@
 """The analysis of changed weights against PEFT's own merged weights and whole decompositions."""
 
+import contextlib
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach, loaded
@@ -67,6 +70,27 @@ def test_full_fine_tuning_is_analysed_from_both_matrices(tiny, tmp_path):
         found = WeightAnalysis(modules=3, vectors=4).analyse(tiny, off, full=True)
     check(found, before, after)
     assert tiny.current_weights() == tiny.weights
+
+
+def test_matrices_that_are_kept_transposed_are_turned(tmp_path):
+    config = GPT2Config(n_embd=24, n_layer=1, n_head=2, n_positions=16, vocab_size=40)
+    model = GPT2LMHeadModel(config).eval()
+    name = "transformer.h.0.attn.c_attn"
+    before = model.get_submodule(name).weight.detach().double().numpy().T.copy()
+    tuned = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=["c_attn"], fan_in_fan_out=True))
+    with torch.no_grad():
+        tuned.get_submodule(f"base_model.model.{name}").lora_B["default"].weight.normal_(0, 0.1)
+    found = WeightAnalysis(modules=1, vectors=4).analyse(
+        SimpleNamespace(model=model, head=model.lm_head), tuned.disable_adapter, full=False
+    )
+    after = tuned.merge_and_unload().get_submodule(name).weight.detach().double().numpy().T
+    check(found, {name: before}, {name: after})
+
+
+def test_a_model_without_any_changed_module_is_no_error(tiny):
+    found = WeightAnalysis(modules=3, vectors=4).analyse(tiny, contextlib.nullcontext, full=False)
+    assert found.names == ()
+    assert found.likeness.shape == (0, 0)
 
 
 def test_no_module_is_examined_when_none_is_asked_for(tiny, tmp_path):
