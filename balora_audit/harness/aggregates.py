@@ -58,13 +58,26 @@ def metrics_of(found: Mapping[str, Any], tasks: Mapping[str, Any], *, level: flo
 
 def items_of(found: Mapping[str, Any]) -> tuple[HarnessItem, ...]:
     """Return every document of every task."""
-    return tuple(_item(name, sample) for name, samples in found["samples"].items() for sample in samples)
+    rows = []
+    for name, samples in found["samples"].items():
+        given: dict[str, set[int]] = {}
+        for sample in samples:
+            given.setdefault(_given_id(sample), set()).add(sample["doc_id"])
+        # some data sets number their documents per story or split: such an id alone does not tell two documents apart
+        rows += [_item(name, sample, unique=len(given[_given_id(sample)]) == 1) for sample in samples]
+    return tuple(rows)
 
 
-def _item(task: str, sample: Mapping[str, Any]) -> HarnessItem:
+def _given_id(sample: Mapping[str, Any]) -> str:
+    doc = sample["doc"]
+    item = doc.get("id") if isinstance(doc, dict) else None
+    return str(item) if isinstance(item, str | int) else f"{sample['doc_id']:06d}"
+
+
+def _item(task: str, sample: Mapping[str, Any], *, unique: bool) -> HarnessItem:
     doc = sample["doc"] if isinstance(sample["doc"], dict) else {"text": str(sample["doc"])}
     severity, group = doc.get("severity"), doc.get("group")
-    item = str(doc["id"]) if isinstance(doc.get("id"), str | int) else f"{sample['doc_id']:06d}"
+    item = _given_id(sample) if unique else f"{_given_id(sample)}#{sample['doc_id']:06d}"
     return HarnessItem(
         task=task,
         id=item,
@@ -105,11 +118,11 @@ def _bounds(
     name = getattr(aggregate, "__name__", "")
     if len(values) < 2 or name in _BIASED or (aggregate is not None and not _cheap(aggregate)):
         return None
-    if name == "worst_class_recall":  # a minimum: its bootstrap distribution is shifted, which this interval corrects
-        return interval(_recalls(values), level=level)
     scalar = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in values)
     order = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
     place = np.array([order[name] for name in clusters])
+    if name == "worst_class_recall":  # a minimum: its bootstrap distribution is shifted, which this interval corrects
+        return interval(_recalls(values, place, len(order)), level=level)
     if scalar and (aggregate is None or name == "mean"):
         if len(order) == len(values) and set(map(float, values)) <= {0.0, 1.0}:
             return wilson(int(sum(values)), len(values), level)
@@ -120,12 +133,14 @@ def _bounds(
     return _resampled(values, place, len(order), aggregate, level)
 
 
-def _recalls(values: Sequence[tuple[int, int]]) -> ItemScores:
+def _recalls(values: Sequence[tuple[int, int]], place: np.ndarray, count: int) -> ItemScores:
+    """Return right answers and documents of each class (rows) in each cluster (columns)."""
     true, answer = np.array([pair[0] for pair in values]), np.array([pair[1] for pair in values])
     of_class = true[None, :] == np.unique(true)[:, None]
-    ids = tuple(str(number) for number in range(len(true)))
-    right = (of_class & (answer == true)[None, :]).astype(np.float64)
-    return ItemScores(ids=ids, numerators=right, denominators=of_class.astype(np.float64), combine="min")
+    member = (place[:, None] == np.arange(count)[None, :]).astype(np.float64)
+    right = (of_class & (answer == true)[None, :]).astype(np.float64) @ member
+    ids = tuple(str(number) for number in range(count))
+    return ItemScores(ids=ids, numerators=right, denominators=of_class.astype(np.float64) @ member, combine="min")
 
 
 def _cheap(aggregate: Callable[..., Any]) -> bool:
