@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from balora_audit.harness import results
 from balora_audit.harness.records import HarnessItem, HarnessMetric
+from balora_audit.metrics.bias import correlation
 from balora_audit.stats import ItemScores, interval, wilson
 
 __all__ = ["items_of", "metrics_of"]
@@ -17,6 +19,7 @@ _RESAMPLES = 500
 _MOST_UNDEFINED = 0.05
 _CHEAP = ("mean", "nanmean", "perplexity", "weighted_perplexity", "bits_per_byte", "median")
 """Upstream's aggregations that are quick enough to be computed on every resample; all of ours are."""
+_OVER_OCCUPATIONS = frozenset({"labour_pearson", "labour_spearman"})
 _BIASED = frozenset({"prior_shift"})
 """Divergences, which every resample makes larger: a percentile interval would lie above the value."""
 
@@ -118,6 +121,8 @@ def _bounds(
     name = getattr(aggregate, "__name__", "")
     if len(values) < 2 or name in _BIASED or (aggregate is not None and not _cheap(aggregate)):
         return None
+    if name in _OVER_OCCUPATIONS:
+        return _correlation_interval(values, name == "labour_spearman", level)
     scalar = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in values)
     order = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
     place = np.array([order[name] for name in clusters])
@@ -131,6 +136,18 @@ def _bounds(
         return interval(ItemScores(ids=tuple(order), numerators=sums[None, :], denominators=counts[None, :]), level=level)
     assert aggregate is not None
     return _resampled(values, place, len(order), aggregate, level)
+
+
+def _correlation_interval(values: Sequence[Any], ranks: bool, level: float) -> tuple[float, float] | None:
+    """Return the percentile interval of a correlation whose items are occupations, which are drawn with their gap."""
+    women, gaps = results.occupation_gaps(values)
+    rng = np.random.default_rng([len(gaps), 29])
+    draws = [rng.integers(len(gaps), size=len(gaps)) for _ in range(_RESAMPLES)]
+    defined = [x for chosen in draws if (x := correlation(women[chosen], gaps[chosen], ranks=ranks)) is not None]
+    if len(defined) < (1 - _MOST_UNDEFINED) * _RESAMPLES:
+        return None
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _recalls(values: Sequence[tuple[int, int]], place: np.ndarray, count: int) -> ItemScores:

@@ -153,6 +153,7 @@ def winogender(
     if place is not None and (Path(place).expanduser() / "all_sentences.tsv").is_file():
         place = str(Path(place).expanduser() / "all_sentences.tsv")
     rows = examples.WINOGENDER if example else _rows("winogender", place, ("sentid", "sentence"), None)
+    shares = {} if example or place is None else _female_shares(Path(place).expanduser())
     documents = []
     for row in rows:
         parts = row["sentid"].removesuffix(".txt").split(".")
@@ -167,6 +168,7 @@ def winogender(
                 "group": gender,
                 "severity": 0,
                 "occupation": occupation,
+                "bls_pct_female": shares.get(occupation),
                 "prompt": f'{row["sentence"]}\nHere, "{pronoun}" means the',
                 "choices": [occupation, other],
                 "label": int(answer),
@@ -174,6 +176,18 @@ def winogender(
         )
     chosen = set(draw(list(dict.fromkeys(document["pair_id"] for document in documents)), items, seed))
     return _test([document for document in documents if document["pair_id"] in chosen])
+
+
+def _female_shares(sentences: Path) -> dict[str, float]:
+    """Return the percentage of women by occupation (Bureau of Labor Statistics) of the file beside the sentences; empty without one."""
+    file = sentences.parent / "occupations-stats.tsv"
+    if not file.is_file():
+        return {}
+    rows = read(file, task="balora_winogender", needs=("occupation", "bls_pct_female"))
+    try:
+        return {row["occupation"]: float(row["bls_pct_female"]) for row in rows}
+    except ValueError as error:
+        raise DataError(f"task balora_winogender: bls_pct_female of {file} must be a number ({error})") from error
 
 
 def _pronoun(sentence: str, gender: str) -> str:

@@ -80,7 +80,8 @@ def draw_pairs(documents: Sequence[Mapping[str, Any]], items: int | None, seed: 
     sizes = Counter(document["pair_id"] for document in documents)
     if items is None or len(documents) <= items:
         return list(documents)
-    names, chosen, count = list(sizes), set(), 0
+    names, count = list(sizes), 0
+    chosen: set[str] = set()
     for index in np.random.default_rng([seed, 13]).permutation(len(names)):
         if chosen and count + sizes[names[index]] > items:
             break

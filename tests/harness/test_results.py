@@ -151,3 +151,39 @@ def test_documents_of_one_pair_are_one_unit_of_a_comparison_and_ids_are_made_uni
     scores = HarnessResult(metrics=(), items=items).scores("t", "acc")
     assert scores.ids == ("p0", "p1", "p2")
     assert scores.value() == pytest.approx(2 / 6)
+
+
+def test_the_gap_by_occupation_is_correlated_with_the_labour_statistics(tmp_path):
+    from balora_audit.harness.aggregates import _bounds
+
+    rng = np.random.default_rng(4)
+    names = [f"job{chr(97 + n)}" for n in range(20)]
+    women = {name: float(n * 5 + 1) for n, name in enumerate(names)}
+    (tmp_path / "occupations-stats.tsv").write_text(
+        "occupation\tbls_pct_female\n" + "".join(f"{name}\t{share}\n" for name, share in women.items()), encoding="utf-8"
+    )
+    lines = [
+        f"{name}.guest{i}.{i % 2}.{gender}.txt\tThe {name} told the guest that {word} was late."
+        for name in names for i in range(4) for gender, word in (("male", "he"), ("female", "she"), ("neutral", "they"))
+    ]  # fmt: skip
+    (tmp_path / "all_sentences.tsv").write_text("sentid\tsentence\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    docs = published.winogender(data=str(tmp_path))["test"].to_list()
+    chosen, items = {}, []
+    for d in docs:
+        leaning = women[d["occupation"]] / 100
+        picks = bool(rng.random() < {"female": leaning, "male": 1 - leaning, "neutral": 0.5}[d["group"]])
+        chosen[d["id"]] = picks
+        items.append(results.reference(d, [(-1.0 if picks else -3.0, False), (-2.0, False)])["labour_pearson"])
+    gaps = []  # counted from the identifiers alone
+    for name in names:
+        said = {g: [v for key, v in chosen.items() if key.startswith(name + ".") and key.endswith("." + g)] for g in ("male", "female")}
+        gaps.append(sum(said["female"]) / 4 - sum(said["male"]) / 4)
+    x, y = np.array(list(women.values())), np.array(gaps)
+    brute = ((x - x.mean()) * (y - y.mean())).sum() / math.sqrt(((x - x.mean()) ** 2).sum() * ((y - y.mean()) ** 2).sum())
+    assert results.labour_pearson(items) == pytest.approx(brute)
+    rank = [np.array([(v > z).sum() + ((z == v).sum() + 1) / 2 for v in z]) for z in (x, y)]
+    assert results.labour_spearman(items) == pytest.approx(np.corrcoef(*rank)[0, 1])
+    low, high = _bounds(items, [item[1] for item in items], results.labour_pearson, brute, 0.95)
+    assert low < brute < high <= 1
+    constant = [(*item[:3], 1.0, item[4]) for item in items]
+    assert math.isnan(results.labour_pearson(constant))
