@@ -131,6 +131,8 @@ def _bounds(
     if scalar and (aggregate is None or name == "mean"):
         if len(order) == len(values) and set(map(float, values)) <= {0.0, 1.0}:
             return wilson(int(sum(values)), len(values), level)
+        if set(map(float, values)) in ({0.0}, {1.0}):  # no resample differs: as many trials as there are pairs, not certainty
+            return wilson(int(values[0]) * len(order), len(order), level)
         sums = np.bincount(place, weights=np.asarray(values, dtype=np.float64), minlength=len(order)).astype(np.float64)
         counts = np.bincount(place, minlength=len(order)).astype(np.float64)
         return interval(ItemScores(ids=tuple(order), numerators=sums[None, :], denominators=counts[None, :]), level=level)

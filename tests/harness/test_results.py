@@ -187,3 +187,10 @@ def test_the_gap_by_occupation_is_correlated_with_the_labour_statistics(tmp_path
     assert low < brute < high <= 1
     constant = [(*item[:3], 1.0, item[4]) for item in items]
     assert math.isnan(results.labour_pearson(constant))
+
+
+def test_a_rate_of_zero_over_pairs_has_the_uncertainty_of_the_number_of_pairs():
+    from balora_audit.harness.aggregates import _bounds
+    from balora_audit.stats import wilson
+
+    assert _bounds([0.0] * 40, [str(n // 4) for n in range(40)], None, 0.0, 0.95) == wilson(0, 10, 0.95)
