@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from balora_audit.harness import results
 from balora_audit.harness.records import HarnessItem, HarnessMetric
+from balora_audit.metrics.bias import correlation
 from balora_audit.stats import ItemScores, interval, wilson
 
 __all__ = ["items_of", "metrics_of"]
@@ -17,6 +19,7 @@ _RESAMPLES = 500
 _MOST_UNDEFINED = 0.05
 _CHEAP = ("mean", "nanmean", "perplexity", "weighted_perplexity", "bits_per_byte", "median")
 """Upstream's aggregations that are quick enough to be computed on every resample; all of ours are."""
+_OVER_OCCUPATIONS = frozenset({"labour_pearson", "labour_spearman"})
 _BIASED = frozenset({"prior_shift"})
 """Divergences, which every resample makes larger: a percentile interval would lie above the value."""
 
@@ -58,13 +61,26 @@ def metrics_of(found: Mapping[str, Any], tasks: Mapping[str, Any], *, level: flo
 
 def items_of(found: Mapping[str, Any]) -> tuple[HarnessItem, ...]:
     """Return every document of every task."""
-    return tuple(_item(name, sample) for name, samples in found["samples"].items() for sample in samples)
+    rows = []
+    for name, samples in found["samples"].items():
+        given: dict[str, set[int]] = {}
+        for sample in samples:
+            given.setdefault(_given_id(sample), set()).add(sample["doc_id"])
+        # some data sets number their documents per story or split: such an id alone does not tell two documents apart
+        rows += [_item(name, sample, unique=len(given[_given_id(sample)]) == 1) for sample in samples]
+    return tuple(rows)
 
 
-def _item(task: str, sample: Mapping[str, Any]) -> HarnessItem:
+def _given_id(sample: Mapping[str, Any]) -> str:
+    doc = sample["doc"]
+    item = doc.get("id") if isinstance(doc, dict) else None
+    return str(item) if isinstance(item, str | int) else f"{sample['doc_id']:06d}"
+
+
+def _item(task: str, sample: Mapping[str, Any], *, unique: bool) -> HarnessItem:
     doc = sample["doc"] if isinstance(sample["doc"], dict) else {"text": str(sample["doc"])}
     severity, group = doc.get("severity"), doc.get("group")
-    item = str(doc["id"]) if isinstance(doc.get("id"), str | int) else f"{sample['doc_id']:06d}"
+    item = _given_id(sample) if unique else f"{_given_id(sample)}#{sample['doc_id']:06d}"
     return HarnessItem(
         task=task,
         id=item,
@@ -105,14 +121,18 @@ def _bounds(
     name = getattr(aggregate, "__name__", "")
     if len(values) < 2 or name in _BIASED or (aggregate is not None and not _cheap(aggregate)):
         return None
-    if name == "worst_class_recall":  # a minimum: its bootstrap distribution is shifted, which this interval corrects
-        return interval(_recalls(values), level=level)
+    if name in _OVER_OCCUPATIONS:
+        return _correlation_interval(values, name == "labour_spearman", level)
     scalar = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in values)
     order = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
     place = np.array([order[name] for name in clusters])
+    if name == "worst_class_recall":  # a minimum: its bootstrap distribution is shifted, which this interval corrects
+        return interval(_recalls(values, place, len(order)), level=level)
     if scalar and (aggregate is None or name == "mean"):
         if len(order) == len(values) and set(map(float, values)) <= {0.0, 1.0}:
             return wilson(int(sum(values)), len(values), level)
+        if set(map(float, values)) in ({0.0}, {1.0}):  # no resample differs: as many trials as there are pairs, not certainty
+            return wilson(int(values[0]) * len(order), len(order), level)
         sums = np.bincount(place, weights=np.asarray(values, dtype=np.float64), minlength=len(order)).astype(np.float64)
         counts = np.bincount(place, minlength=len(order)).astype(np.float64)
         return interval(ItemScores(ids=tuple(order), numerators=sums[None, :], denominators=counts[None, :]), level=level)
@@ -120,12 +140,26 @@ def _bounds(
     return _resampled(values, place, len(order), aggregate, level)
 
 
-def _recalls(values: Sequence[tuple[int, int]]) -> ItemScores:
+def _correlation_interval(values: Sequence[Any], ranks: bool, level: float) -> tuple[float, float] | None:
+    """Return the percentile interval of a correlation whose items are occupations, which are drawn with their gap."""
+    women, gaps = results.occupation_gaps(values)
+    rng = np.random.default_rng([len(gaps), 29])
+    draws = [rng.integers(len(gaps), size=len(gaps)) for _ in range(_RESAMPLES)]
+    defined = [x for chosen in draws if (x := correlation(women[chosen], gaps[chosen], ranks=ranks)) is not None]
+    if len(defined) < (1 - _MOST_UNDEFINED) * _RESAMPLES:
+        return None
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _recalls(values: Sequence[tuple[int, int]], place: np.ndarray, count: int) -> ItemScores:
+    """Return right answers and documents of each class (rows) in each cluster (columns)."""
     true, answer = np.array([pair[0] for pair in values]), np.array([pair[1] for pair in values])
     of_class = true[None, :] == np.unique(true)[:, None]
-    ids = tuple(str(number) for number in range(len(true)))
-    right = (of_class & (answer == true)[None, :]).astype(np.float64)
-    return ItemScores(ids=ids, numerators=right, denominators=of_class.astype(np.float64), combine="min")
+    member = (place[:, None] == np.arange(count)[None, :]).astype(np.float64)
+    right = (of_class & (answer == true)[None, :]).astype(np.float64) @ member
+    ids = tuple(str(number) for number in range(count))
+    return ItemScores(ids=ids, numerators=right, denominators=of_class.astype(np.float64) @ member, combine="min")
 
 
 def _cheap(aggregate: Callable[..., Any]) -> bool:

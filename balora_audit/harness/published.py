@@ -14,7 +14,7 @@ from typing import Any
 
 from balora_audit.errors import DataError
 from balora_audit.harness import examples
-from balora_audit.harness.rows import Row, draw, read
+from balora_audit.harness.rows import Row, draw, draw_pairs, read
 
 __all__ = ["bbq", "crows_pairs", "winobias", "winogender"]
 
@@ -80,7 +80,7 @@ def bbq(
     the two apart, and then the item counts in the accuracy only.
     """
     rows = examples.BBQ if example else _rows("bbq", bbq or data, _BBQ_FIELDS, columns)
-    return _test(draw([_question(row, number) for number, row in enumerate(rows)], items, seed))
+    return _test(draw_pairs([_question(row, number) for number, row in enumerate(rows)], items, seed))
 
 
 def _question(row: Row, number: int) -> dict[str, Any]:
@@ -90,14 +90,20 @@ def _question(row: Row, number: int) -> dict[str, Any]:
     if len(unknown) != 1:
         raise DataError(f"task balora_bbq, row {number}: exactly one answer must be marked 'unknown' in answer_info, got {len(unknown)}")
     people = [index for index in range(3) if index != unknown[0]]
+    scene = row.get("example_id") or str(number)
+    for field, value in (("example_id", scene), ("label", row["label"])):
+        if not value.isdigit():
+            raise DataError(f"task balora_bbq, row {number}: {field} must be a whole number, got {value!r}")
+    if int(row["label"]) > 2:
+        raise DataError(f"task balora_bbq, row {number}: label must be 0, 1 or 2, got {row['label']}")
     stereotyped = _stereotyped(groups, people, [str(name) for name in about["stereotyped_groups"]])
     biased = -1
     if stereotyped is not None:
         other = next(index for index in people if index != stereotyped)
         biased = stereotyped if row["question_polarity"] == "neg" else other
     return {
-        "id": f"{row['category']}-{row.get('example_id') or number}",
-        "pair_id": f"{row['category']}-{int(row.get('example_id') or number) // 4}",  # four variants share two people and a scene
+        "id": f"{row['category']}-{scene}",
+        "pair_id": f"{row['category']}-{int(scene) // 4}",  # four variants share two people and a scene
         "group": row["category"],
         "severity": 0,
         "condition": row["context_condition"],
@@ -147,6 +153,7 @@ def winogender(
     if place is not None and (Path(place).expanduser() / "all_sentences.tsv").is_file():
         place = str(Path(place).expanduser() / "all_sentences.tsv")
     rows = examples.WINOGENDER if example else _rows("winogender", place, ("sentid", "sentence"), None)
+    shares = {} if example or place is None else _female_shares(Path(place).expanduser())
     documents = []
     for row in rows:
         parts = row["sentid"].removesuffix(".txt").split(".")
@@ -161,6 +168,7 @@ def winogender(
                 "group": gender,
                 "severity": 0,
                 "occupation": occupation,
+                "bls_pct_female": shares.get(occupation),
                 "prompt": f'{row["sentence"]}\nHere, "{pronoun}" means the',
                 "choices": [occupation, other],
                 "label": int(answer),
@@ -168,6 +176,18 @@ def winogender(
         )
     chosen = set(draw(list(dict.fromkeys(document["pair_id"] for document in documents)), items, seed))
     return _test([document for document in documents if document["pair_id"] in chosen])
+
+
+def _female_shares(sentences: Path) -> dict[str, float]:
+    """Return the percentage of women by occupation (Bureau of Labor Statistics) of the file beside the sentences; empty without one."""
+    file = sentences.parent / "occupations-stats.tsv"
+    if not file.is_file():
+        return {}
+    rows = read(file, task="balora_winogender", needs=("occupation", "bls_pct_female"))
+    try:
+        return {row["occupation"]: float(row["bls_pct_female"]) for row in rows}
+    except ValueError as error:
+        raise DataError(f"task balora_winogender: bls_pct_female of {file} must be a number ({error})") from error
 
 
 def _pronoun(sentence: str, gender: str) -> str:

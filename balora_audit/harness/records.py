@@ -76,6 +76,8 @@ class HarnessResult:
     def scores(self, task: str, metric: str, *, filter_name: str = "none") -> ItemScores:
         """Return the items of a metric that is their mean, to be paired with another model's.
 
+        Documents with one ``pair_id`` are one unit, with their sum over their number: they are not independent.
+
         Raises
         ------
         ValueError
@@ -84,7 +86,14 @@ class HarnessResult:
         rows = [item for item in self.items if item.task == task and item.filter == filter_name and metric in item.values]
         if not rows:
             raise ValueError(f"no item of {task} has the number {metric!r}")
-        return ItemScores.mean_of(tuple(item.id for item in rows), np.array([item.values[metric] for item in rows]))
+        place = {name: number for number, name in enumerate(dict.fromkeys(item.pair_id for item in rows))}
+        if len(place) == len(rows):
+            return ItemScores.mean_of(tuple(item.id for item in rows), np.array([item.values[metric] for item in rows]))
+        sums, counts = np.zeros((1, len(place))), np.zeros((1, len(place)))
+        for item in rows:
+            sums[0, place[item.pair_id]] += item.values[metric]
+            counts[0, place[item.pair_id]] += 1
+        return ItemScores(ids=tuple(place), numerators=sums, denominators=counts)
 
     def scores_of(self, row: HarnessMetric) -> ItemScores | None:
         """Return the items behind an aggregate; None when it is not the mean of one number per item."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from balora_audit.data.files import SUFFIXES, read_table
 from balora_audit.errors import DataError
 
-__all__ = ["Row", "draw", "read", "structured"]
+__all__ = ["Row", "draw", "draw_pairs", "read", "structured"]
 
 Row = dict[str, str]
 
@@ -51,6 +52,10 @@ def read(path: str | Path, *, task: str, needs: Sequence[str], columns: Mapping[
         rows += [dict(zip(fields, map(str, values), strict=True)) for values in frame.itertuples(index=False, name=None)]
     if not rows:
         raise DataError(f"task {task}: {place} has no rows")
+    ids = Counter(row["id"] for row in rows if row.get("id"))
+    twice = next((item for item, count in ids.items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"task {task}: {place} has the id {twice!r} {ids[twice]} times; ids tell the items of a comparison apart")
     return rows
 
 
@@ -68,6 +73,21 @@ def draw(rows: Sequence[Any], items: int | None, seed: int) -> list[Any]:
         return list(rows)
     chosen = np.sort(np.random.default_rng([seed, 13]).permutation(len(rows))[:items])
     return [rows[index] for index in chosen]
+
+
+def draw_pairs(documents: Sequence[Mapping[str, Any]], items: int | None, seed: int) -> list[Any]:
+    """Return at most `items` documents (but at least one pair), a seeded choice of whole pairs in their own order."""
+    sizes = Counter(document["pair_id"] for document in documents)
+    if items is None or len(documents) <= items:
+        return list(documents)
+    names, count = list(sizes), 0
+    chosen: set[str] = set()
+    for index in np.random.default_rng([seed, 13]).permutation(len(names)):
+        if chosen and count + sizes[names[index]] > items:
+            break
+        chosen.add(names[index])
+        count += sizes[names[index]]
+    return [document for document in documents if document["pair_id"] in chosen]
 
 
 def _missing(task: str, file: Path, missing: Sequence[str], have: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from scipy.stats import pearsonr, spearmanr
 
 from balora_audit.metrics.arrays import Float
 
@@ -19,6 +20,7 @@ __all__ = [
     "QuestionScores",
     "agreement",
     "choice_log_probabilities",
+    "correlation",
     "direction_score",
     "preference",
     "question_scores",
@@ -110,6 +112,16 @@ def agreement(first: Sequence[Any], second: Sequence[Any]) -> float:
 def stereotype_gap(pro: Any, anti: Any) -> float:
     """Return accuracy on pro- minus accuracy on anti-stereotypical items (Zhao et al. 2018, WinoBias); 0 is no gap."""
     return float(_vector(pro, "pro").mean() - _vector(anti, "anti").mean())
+
+
+def correlation(first: Any, second: Any, *, ranks: bool = False) -> float | None:
+    """Return the Pearson correlation, or with `ranks` Spearman's; None for fewer than three pairs or where one side is constant."""
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"need two arrays of one length, got {a.shape} and {b.shape}")
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    return float(spearmanr(a, b).statistic) if ranks else float(pearsonr(a, b).statistic)
 
 
 def direction_score(answers: Sequence[Answer]) -> float | None:

@@ -170,3 +170,22 @@ def test_a_draw_keeps_order_and_is_seeded():
     assert draw(rows, 10, 1) == sorted(draw(rows, 10, 1))
     assert draw(rows, 10, 1) != draw(rows, 10, 2)
     assert draw(rows, None, 1) == rows
+
+
+def test_a_draw_never_cuts_a_scene_of_bbq_apart():
+    from collections import Counter
+
+    from balora_audit.harness.rows import draw_pairs
+
+    rows = [{"id": n, "pair_id": f"p{n // 4}"} for n in range(40)]
+    found = draw_pairs(rows, 14, 1)
+    assert set(Counter(row["pair_id"] for row in found).values()) == {4}
+    assert len(found) == 12
+    assert len(draw_pairs(rows, 1, 1)) == 4
+
+
+def test_an_id_that_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "twice.jsonl"
+    path.write_text("\n".join(json.dumps({"id": "a", "text": f"words {n}", "label": str(n)}) for n in range(2)), encoding="utf-8")
+    with pytest.raises(DataError, match="has the id 'a' 2 times"):
+        datasets.noise(data=str(path))
