@@ -17,7 +17,8 @@ of right and wrong answers). {audits} audits per row, {resamples} resamples, see
 
 With one seed the truth is the difference of the two checkpoints at hand, and where no effect is planted they are equal in
 skill. With two or more, it is the difference of the methods, over all seeds. Two checkpoints of one method do differ by their
-seeds: a one-seed verdict is none about the method. A metric without a default margin is judged at 0. Withheld intervals are counted apart, never as covering. In brackets:
+seeds: a one-seed verdict is none about the method. A metric without a default margin is judged at 0.
+Withheld intervals are counted apart, never as covering. In brackets:
 Wilson's interval of each share. Cells whose bracket lies outside 90–97 % are marked **!**.
 
 Regenerate with `balora-audit calibrate --audits {audits} --seed {seed}`.
