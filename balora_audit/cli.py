@@ -244,6 +244,30 @@ def doctor(as_json: AsJson = False) -> None:
                 typer.echo(f"{'':8} {'':22} → {check.way_out}")
 
 
+@app.command()
+def calibrate(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="where the page, its figures and numbers go")] = Path("docs"),
+    audits: Annotated[int, typer.Option("--audits", metavar="N", min=2, help="simulated audits per cell")] = 200,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0)] = 0,
+    fast: Annotated[bool, typer.Option("--fast", help="150 items with 1 and 3 seeds only, and at most 40 audits")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the statistics on simulated audits with a known truth: coverage, false verdicts, power."""
+    with _reported(as_json=as_json, verbose=False):
+        from balora_audit.calibration import calibrate as run
+        from balora_audit.calibration import write
+        from balora_audit.calibration.page import lines
+        from balora_audit.terminal import progress_for
+
+        with progress_for(sys.stderr, quiet=as_json) as progress:
+            found = run(min(audits, 40) if fast else audits, seed, progress, fast=fast)
+        paths = write(found, out)
+        if as_json:
+            _echo_json(found)
+        else:
+            typer.echo("\n".join([*lines(found), *(f"written: {path}" for path in paths)]))
+
+
 @tasks_app.command("path")
 def tasks_path() -> None:
     """Print the folder to give to `lm_eval --include_path`."""

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("methods", "models"),
     ("scoring", "training"),
     ("harness", "probes"),
-    ("assembly", "claims", "conclusions", "costs", "extensions", "plan", "provenance", "run", "samples", "store", "units"),
+    ("assembly", "calibration", "claims", "conclusions", "costs", "extensions", "plan", "provenance", "run", "samples", "store", "units"),
     ("report",),
     ("__init__", "__main__", "api", "catalogue", "cli", "doctor", "preview", "tables", "terminal"),
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from balora_audit.stats.intervals import PairedResult
+from balora_audit.stats.intervals import PairedResult, over_seeds
 from balora_audit.stats.items import FloatArray
 
 __all__ = ["jackknife_interval", "jackknife_se", "paired_jackknife"]
@@ -45,26 +45,29 @@ def paired_jackknife(
 ) -> PairedResult:
     """Return the paired difference of a matrix metric, one entry per seed, the same groups left out of both models.
 
-    With several seeds the variance between seeds (of their mean) is added to the jackknife variance of the mean
-    difference: the two levels of METHODS §8.
+    With several seeds the interval is the t interval of `paired`, with the jackknife's covariance between the seeds in place of
+    the bootstrap's: what their items share is added to the variance between seeds once, not twice.
     """
     differences = np.asarray(candidate, dtype=float) - np.asarray(baseline, dtype=float)
-    left_out_G = np.mean([np.asarray(c) - np.asarray(b) for c, b in zip(candidate_left_out, baseline_left_out, strict=True)], axis=0)
+    left_out_SG = np.stack([np.asarray(c) - np.asarray(b) for c, b in zip(candidate_left_out, baseline_left_out, strict=True)])
     delta = float(differences.mean())
-    variance = jackknife_se(left_out_G) ** 2
-    seeds = len(differences)
-    freedom = len(left_out_G)
+    seeds, groups = left_out_SG.shape
+    bounds: tuple[float, float] | None = None
+    p_value = 1.0
     if seeds > 1:
-        variance += float(differences.var(ddof=1)) / seeds
-        freedom = min(freedom, seeds)
-    error = float(np.sqrt(variance))
-    half = _quantile(freedom, level) * error
-    certain = 1.0 if delta == 0 else 0.0
-    p_value = float(2 * student.sf(abs(delta) / error, freedom - 1)) if error > 0 else certain
+        deviations_SG = left_out_SG - left_out_SG.mean(axis=1, keepdims=True)
+        covariance_SS = (groups - 1) / groups * deviations_SG @ deviations_SG.T
+        bounds, p_value = over_seeds(differences, covariance_SS, groups - 1, level, crossed=True)
+    if bounds is None:  # one seed, or no spread at all
+        error = jackknife_se(left_out_SG.mean(axis=0))
+        half = _quantile(groups, level) * error
+        bounds = (delta - half, delta + half)
+        certain = 1.0 if delta == 0 else 0.0
+        p_value = float(2 * student.sf(abs(delta) / error, groups - 1)) if error > 0 else certain
     return PairedResult(
         delta=delta,
-        ci_low=delta - half,
-        ci_high=delta + half,
+        ci_low=bounds[0],
+        ci_high=bounds[1],
         p_value=p_value,
         test="paired jackknife over groups of items",
         baseline_value=float(np.mean(baseline)),

@@ -1,0 +1,118 @@
+"""Simulated evidence of two models with known truth.
+
+Items have their own difficulty, shared by both models; each training seed shifts a model's skill by N(0, τ). The truth of a
+checkpoint is the statistic over the population of items at its skill; that of a method is the mean over seeds of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from balora_audit.metrics.spectral import OF_SINGULAR_VALUES, leave_group_out_singular_values, singular_values
+from balora_audit.probes.evidence import Jackknife
+from balora_audit.stats import ItemScores
+from balora_audit.stats.items import FloatArray
+
+__all__ = ["KINDS", "Kind", "method_truth"]
+
+_DIMENSIONS = 8
+_GROUPS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of statistic: the metric that stands for it, how one model's evidence is drawn, and its truth at a skill."""
+
+    metric: str
+    items: Callable[[int, np.random.Generator], FloatArray]
+    draw: Callable[[FloatArray, float, np.random.Generator], ItemScores | Jackknife]
+    truth: Callable[[float], float]
+
+
+def method_truth(kind: Kind, skill: float, tau: float) -> float:
+    """Return the mean truth over seeds whose skill is N(skill, τ²), by Gauss–Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(21)
+    return float(sum(w * kind.truth(skill + tau * x) for x, w in zip(nodes, weights, strict=True)) / weights.sum())
+
+
+def _ids(n: int) -> tuple[str, ...]:
+    return tuple(map(str, range(n)))
+
+
+def _normal(n: int, rng: np.random.Generator) -> FloatArray:
+    return rng.normal(size=n)
+
+
+def _right(offset_N: FloatArray, easy_N: FloatArray, skill: float, rng: np.random.Generator) -> FloatArray:
+    return (rng.random(len(easy_N)) < norm.cdf(offset_N + easy_N + skill)).astype(np.float64)
+
+
+def _rate(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
+    return ItemScores.mean_of(_ids(len(easy_N)), _right(np.full(len(easy_N), 0.8), easy_N, skill, rng))
+
+
+def _mean(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
+    return ItemScores.mean_of(_ids(len(easy_N)), np.exp(0.5 * easy_N) + skill + rng.normal(0, 0.5, len(easy_N)))
+
+
+def _ratio(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
+    tokens_N = 5.0 + np.floor(40 * norm.cdf(easy_N))  # long items are the same for both models
+    noise_N = rng.gamma(4, 0.25, len(easy_N))
+    return ItemScores(ids=_ids(len(easy_N)), numerators=(tokens_N * noise_N * 0.2 * np.exp(skill))[None], denominators=tokens_N[None])
+
+
+_CLASSES = np.array([0.9, 0.6, 0.0])
+
+
+def _worst(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
+    classes_N = np.arange(len(easy_N)) % 3
+    inside_KN = np.stack([classes_N == c for c in range(3)]).astype(np.float64)
+    right_N = _right(_CLASSES[classes_N], easy_N, skill, rng)
+    return ItemScores(ids=_ids(len(easy_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine="min")
+
+
+def _gap(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
+    index = np.arange(len(easy_N))
+    classes_N, groups_N = index % 2, index // 2 % 2
+    inside_KN = np.stack([(classes_N == c) & (groups_N == g) for g in (1, 0) for c in range(2)]).astype(np.float64)
+    right_N = _right((groups_N - 0.5) * (1.2 + skill), easy_N, 0.0, rng)
+    return ItemScores(ids=_ids(len(easy_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine="rms_difference")
+
+
+def _scales(skill: float) -> FloatArray:
+    return np.exp(-np.arange(_DIMENSIONS) * (0.4 - 0.2 * skill))
+
+
+def _features(n: int, rng: np.random.Generator) -> FloatArray:
+    return rng.normal(size=(n, _DIMENSIONS))
+
+
+def _rank(z_ND: FloatArray, skill: float, rng: np.random.Generator) -> Jackknife:
+    x_ND = (0.9 * z_ND + np.sqrt(1 - 0.81) * rng.normal(size=z_ND.shape)) * _scales(skill)
+    of = OF_SINGULAR_VALUES["effective_rank"]
+    left_out = leave_group_out_singular_values(x_ND, np.arange(len(x_ND)) % _GROUPS)
+    return Jackknife(items=len(x_ND), estimate=of(singular_values(x_ND)), left_out=np.array([of(sigma) for sigma in left_out]))
+
+
+def _rank_truth(skill: float) -> float:
+    shares = _scales(skill) / _scales(skill).sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def _gap_truth(skill: float) -> float:
+    half = (1.2 + skill) / 2 / np.sqrt(2)
+    return float(abs(norm.cdf(half) - norm.cdf(-half)))
+
+
+KINDS: dict[str, Kind] = {
+    "rate": Kind(metric="accuracy", items=_normal, draw=_rate, truth=lambda s: float(norm.cdf((0.8 + s) / np.sqrt(2)))),
+    "mean": Kind(metric="accuracy_drop", items=_normal, draw=_mean, truth=lambda s: float(np.exp(0.125) + s)),
+    "ratio": Kind(metric="kl_per_token", items=_normal, draw=_ratio, truth=lambda s: float(0.2 * np.exp(s))),
+    "min": Kind(metric="worst_class_recall", items=_normal, draw=_worst, truth=lambda s: float(norm.cdf(s / np.sqrt(2)))),
+    "rms_difference": Kind(metric="tpr_gap_rms", items=_normal, draw=_gap, truth=_gap_truth),
+    "jackknife": Kind(metric="effective_rank", items=_features, draw=_rank, truth=_rank_truth),
+}

@@ -1,0 +1,88 @@
+"""The calibration suite itself: the product's intervals on simulated audits, within the Monte Carlo error of their number."""
+
+import json
+
+import numpy as np
+import pytest
+from statsmodels.stats.proportion import proportions_ztest
+from typer.testing import CliRunner
+
+from balora_audit.calibration import calibrate, write
+from balora_audit.calibration.simulate import KINDS, method_truth
+from balora_audit.cli import app
+from balora_audit.progress import Silent
+from balora_audit.stats import mcnemar_exact, paired_jackknife
+
+
+@pytest.fixture(scope="module")
+def found():
+    return calibrate(40, 0, Silent(), fast=True)
+
+
+@pytest.mark.slow
+def test_no_kind_covers_less_than_90_percent_beyond_the_error_of_the_simulation(found):
+    below = [(row["kind"], row["seeds"], row["coverage"]) for row in found["cells"] if row["coverage"] and row["coverage"][2] < 0.90]
+    assert below == []
+
+
+@pytest.mark.slow
+def test_false_verdicts_stay_at_their_level_within_the_error_of_the_simulation(found):
+    null = [row for row in found["cells"] if row["effect"] == 0]
+    above = [(row["kind"], row["seeds"], row["excludes_zero"]) for row in null if row["excludes_zero"] and row["excludes_zero"][1] > 0.05]
+    assert above == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_larger_planted_effect_gives_a_larger_difference(found, seeds):
+    deltas = [row["delta"] for row in found["power"] if row["seeds"] == seeds]
+    assert deltas == sorted(deltas)
+    assert deltas[-1] > deltas[0]
+
+
+@pytest.mark.slow
+def test_the_page_is_the_same_bytes_for_the_same_numbers(found, tmp_path):
+    first = [path.read_bytes() for path in write(found, tmp_path / "a")]
+    assert first == [path.read_bytes() for path in write(json.loads(json.dumps(found)), tmp_path / "b")]
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_page(tmp_path):
+    done = CliRunner().invoke(app, ["calibrate", "--fast", "--audits", "3", "--json", "--out", str(tmp_path)])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["audits"] == 3
+    assert (tmp_path / "calibration" / "power.svg").exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(KINDS) - {"jackknife"}))
+def test_the_known_truth_is_what_a_large_sample_gives(name):
+    rng = np.random.default_rng(1)
+    kind = KINDS[name]
+    value = kind.draw(kind.items(200_000, rng), 0.3, rng).value()
+    assert value == pytest.approx(kind.truth(0.3), abs=0.01)
+
+
+def test_the_known_truth_of_the_jackknife_is_what_a_large_sample_gives():
+    rng = np.random.default_rng(1)
+    kind = KINDS["jackknife"]
+    assert kind.draw(kind.items(20_000, rng), 0.3, rng).estimate == pytest.approx(kind.truth(0.3), abs=0.03)
+
+
+def test_the_truth_of_a_method_is_the_mean_over_seeds():
+    skills = np.random.default_rng(2).normal(0.3, 0.1, 20_000)
+    kind = KINDS["rate"]
+    assert method_truth(kind, 0.3, 0.1) == pytest.approx(np.mean([kind.truth(s) for s in skills[:4000]]), abs=0.002)
+
+
+def test_a_planted_effect_that_an_unpaired_test_misses_is_found_by_the_paired_one():
+    easy = np.random.default_rng(3).random(150) < 0.6
+    better = easy.copy()
+    better[np.flatnonzero(~easy)[:9]] = True
+    assert proportions_ztest([better.sum(), easy.sum()], [150, 150])[1] > 0.05
+    assert mcnemar_exact(better, easy) < 0.05
+
+
+def test_the_jackknife_over_identical_seeds_is_certain_of_no_difference():
+    left_out = np.random.default_rng(4).normal(size=40)
+    same = paired_jackknife([3.0, 3.1], [left_out, left_out], [3.0, 3.1], [left_out, left_out])
+    assert (same.delta, same.ci_low, same.ci_high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
