@@ -1,4 +1,4 @@
-"""How long the paired bootstrap of 100 claims with 10,000 resamples takes: ``python benchmarks/statistics.py``."""
+"""How long the paired bootstrap of 100 claims with 10,000 resamples takes: ``python benchmarks/intervals.py``."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from balora_audit.audit import write_atomic
+
 __all__ = ["lines", "write"]
 
 _COLOURS = ("#1b6ca8", "#c2571a", "#3c8d40", "#8a4fa3", "#7a7a7a", "#b03060")
@@ -63,7 +65,7 @@ def write(found: dict[str, Any], out: Path) -> list[Path]:
         figures / "power.svg": power,
     }
     for path, text in written.items():
-        path.write_text(text + "\n", encoding="utf-8")
+        write_atomic(path, text + "\n")
     return list(written)
 
 
