@@ -55,7 +55,7 @@ def write(found: dict[str, Any], out: Path) -> list[Path]:
         dose.append(f"| {row['seeds']} | {row['effect']:g} | {row['truth']:.4f} | {row['delta']:.4f} | {_said(row['excludes_zero'])} |")
     parts = [
         _INTRO.format(**found),
-        "## Coverage and false verdicts\n", *lines(found), "\n![Coverage](calibration/coverage.svg)\n",
+        "## Coverage and false verdicts\n", _outside(found), *lines(found), "\n![Coverage](calibration/coverage.svg)\n",
         "## Power and dose–response: a rate on 150 items\n", *dose, "\n![Power](calibration/power.svg)",
     ]  # fmt: skip
     written = {
@@ -67,6 +67,14 @@ def write(found: dict[str, Any], out: Path) -> list[Path]:
     for path, text in written.items():
         write_atomic(path, text + "\n")
     return list(written)
+
+
+def _outside(found: dict[str, Any]) -> str:
+    """Say in words where an interval covers less, or more, than the bound allows."""
+    short = [row for row in found["cells"] if row["coverage"] and row["coverage"][2] < 0.90]
+    wide = sum(1 for row in found["cells"] if row["coverage"] and row["coverage"][1] > 0.97)
+    named = "; ".join(f"{r['kind']}, {r['n']} items, {r['seeds']} seeds, planted {r['effect']:g}" for r in short) or "none"
+    return f"Too narrow, whatever the error of the simulation: {named}. Too wide, so that they find less than they could: {wide} cells.\n"
 
 
 def _said(share: list[float] | None) -> str:
