@@ -79,12 +79,12 @@ def _gap(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScor
     index = np.arange(len(easy_N))
     classes_N, groups_N = index % 2, index // 2 % 2
     inside_KN = np.stack([(classes_N == c) & (groups_N == g) for g in (1, 0) for c in range(2)]).astype(np.float64)
-    right_N = _right((groups_N - 0.5) * (1.2 + skill), easy_N, 0.0, rng)
+    right_N = _right(np.asarray((groups_N - 0.5) * (1.2 + skill), dtype=np.float64), easy_N, 0.0, rng)
     return ItemScores(ids=_ids(len(easy_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine="rms_difference")
 
 
 def _scales(skill: float) -> FloatArray:
-    return np.exp(-np.arange(_DIMENSIONS) * (0.4 - 0.2 * skill))
+    return np.asarray(np.exp(-np.arange(_DIMENSIONS) * (0.4 - 0.2 * skill)), dtype=np.float64)
 
 
 def _features(n: int, rng: np.random.Generator) -> FloatArray:
