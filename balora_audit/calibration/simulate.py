@@ -84,7 +84,7 @@ def _gap(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScor
 
 
 def _scales(skill: float) -> FloatArray:
-    return np.asarray(np.exp(-np.arange(_DIMENSIONS) * (0.4 - 0.2 * skill)))
+    return np.asarray(np.exp(-np.arange(_DIMENSIONS) * (0.4 - 0.2 * skill)), dtype=np.float64)
 
 
 def _features(n: int, rng: np.random.Generator) -> FloatArray:
