@@ -74,7 +74,12 @@ def _outside(found: dict[str, Any]) -> str:
     short = [row for row in found["cells"] if row["coverage"] and row["coverage"][2] < 0.90]
     wide = sum(1 for row in found["cells"] if row["coverage"] and row["coverage"][1] > 0.97)
     named = "; ".join(f"{r['kind']}, {r['n']} items, {r['seeds']} seeds, planted {r['effect']:g}" for r in short) or "none"
-    return f"Too narrow, whatever the error of the simulation: {named}. Too wide, so that they find less than they could: {wide} cells.\n"
+    null = [row for row in found["cells"] if row["effect"] == 0 and row["excludes_zero"] and row["excludes_zero"][1] > 0.05]
+    false = "; ".join(f"{r['kind']}, {r['n']} items, {r['seeds']} seeds" for r in null) or "none"
+    return (
+        f"Too narrow, whatever the error of the simulation: {named}. Too wide, so that they find less than they could: {wide} cells. "
+        f"More than 5 % false findings where nothing is planted, beyond that error: {false}.\n"
+    )
 
 
 def _said(share: list[float] | None) -> str:
