@@ -12,6 +12,7 @@ from balora_audit.audit import SampleRow, SampleTable, write_atomic
 from balora_audit.harness.records import HarnessScores
 from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import ScoreRequest, Scores
+from balora_audit.probes.noisy_copies import unchanged
 from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
 from balora_audit.store import RunStore
 
@@ -62,6 +63,10 @@ def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str
                 row["gold"] = example.response if isinstance(result, AnswerScores) else example.target
             row |= {name: values[index] for name, values in numbers.items()}
             found.append(row)
+    if "noise" in plan.config.active_probes:
+        clean = {(row["set"], row["id"]): row for row in found if row["set"] in ("test", "written:clean")}
+        for key, source, ids in unchanged(cell.context):
+            found += [{**clean[source, item], "set": key, "unchanged": True} for item in sorted(ids)]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from balora_audit.data.identity import identity_terms
 from balora_audit.data.perturbations import Perturbed, perturb
 from balora_audit.probes.evidence import Context, Findings
 
-__all__ = ["applicability", "applicable_kinds", "changed", "copies", "filled", "realised"]
+__all__ = ["applicability", "applicable_kinds", "changed", "copies", "filled", "realised", "unchanged"]
 
 Values = NDArray[Any]
 
@@ -47,6 +48,20 @@ def filled(context: Context, kind: str, severity: int, clean_N: Values, found_K:
         ids = set(changed(context, kind, severity)[0])
         everything_N[[example.id in ids for example in context.dataset.test]] = found_K
     return everything_N
+
+
+def unchanged(context: Context) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Yield (set of noisy copies, set of the clean texts, ids whose copy is the text itself): those have the clean answer."""
+    if not context.condition.is_clean:
+        return
+    everything = frozenset(example.id for example in context.dataset.test)
+    severities = context.config.noise.severities
+    for kind in applicable_kinds(context):
+        for severity in severities:
+            left = everything - set(changed(context, kind, severity)[0])
+            yield f"{kind}@{severity}", "test", left
+            if context.extractor is not None and severity == severities[-1]:
+                yield f"written:{kind}@{severity}", "written:clean", left
 
 
 def applicable_kinds(context: Context) -> tuple[str, ...]:
