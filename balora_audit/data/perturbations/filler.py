@@ -19,7 +19,7 @@ _ENGLISH = frozenset(
         "because", "about", "who", "whose", "where", "when",
     ]
 )  # fmt: skip
-"""Common English words; those that German, French, Spanish, Italian or Dutch texts often have too are left out."""
+"""Common English words. A few exist elsewhere (*an* in German, *is* and *of* in Dutch), so such a text can be taken for English."""
 
 
 def looks_english(text: str) -> bool:
