@@ -247,7 +247,7 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def calibrate(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="where the page, its figures and numbers go")] = Path("docs"),
-    audits: Annotated[int, typer.Option("--audits", metavar="N", min=2, help="simulated audits per cell")] = 200,
+    audits: Annotated[int, typer.Option("--audits", metavar="N", min=2, help="simulated audits per cell")] = 400,
     seed: Annotated[int, typer.Option("--seed", metavar="S", min=0)] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="150 items with 1 and 3 seeds only, and at most 40 audits")] = False,
     as_json: AsJson = False,

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from balora_audit.audit import Claim, Comparison
 from balora_audit.config import AuditConfig
 from balora_audit.probes.evidence import Findings, Jackknife
 from balora_audit.stats import (
     ItemScores,
     holm,
-    mcnemar_exact,
     minimum_detectable_effect,
     paired,
     paired_jackknife,
-    paired_rate_interval,
     verdict,
 )
 from balora_audit.vocabulary import METRICS
@@ -167,15 +163,6 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
     candidate = [scores for scores in mine if isinstance(scores, ItemScores)]
     baseline = [scores for scores in theirs if isinstance(scores, ItemScores)]
     found = paired(candidate, baseline, level=config.ci, n_resamples=config.resamples, seed=0)
-    p_value, test, low, high, why = found.p_value, found.test, found.ci_low, found.ci_high, found.reason
-    if found.delta is not None and all(_binary(scores) for scores in (*candidate, *baseline)):
-        only = [_discordant(mine, theirs) for mine, theirs in zip(candidate, baseline, strict=True)]
-        if len(only) == 1:
-            low, high = paired_rate_interval(len(only[0][0]), len(only[0][1]), found.n_items, config.ci)
-            p_value, test, why = _mcnemar(only[0], found.n_items), "McNemar exact", None
-        elif not any(items for pair in only for items in pair):
-            low, high = paired_rate_interval(0, 0, found.n_items, config.ci)  # agreement on every item is no certainty
-            p_value, why = 1.0, None
     losses = [
         f"{found.n_lost} items were measured for one model only and left out" if found.n_lost else None,
         f"{found.n_excluded} scores were not finite and left out" if found.n_excluded else None,
@@ -184,33 +171,15 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
     return replace(
         empty,
         delta=found.delta,
-        ci_low=low,
-        ci_high=high,
-        p_value=p_value,
-        test=test,
+        ci_low=found.ci_low,
+        ci_high=found.ci_high,
+        p_value=found.p_value,
+        test=found.test,
         baseline_value=found.baseline_value,
         candidate_value=found.candidate_value,
         n_items=found.n_items,
-        reason="; ".join(part for part in (why or empty.reason, lost) if part) or None,
+        reason="; ".join(part for part in (found.reason or empty.reason, lost) if part) or None,
     )
-
-
-def _discordant(mine: ItemScores, theirs: ItemScores) -> tuple[list[str], list[str]]:
-    """Return the common items on which the first alone, and the second alone, scored."""
-    other = dict(zip(theirs.ids, theirs.numerators[0] > 0.5, strict=True))
-    pairs = [(item, bool(hit), bool(other[item])) for item, hit in zip(mine.ids, mine.numerators[0] > 0.5, strict=True) if item in other]
-    return [item for item, a, b in pairs if a and not b], [item for item, a, b in pairs if b and not a]
-
-
-def _mcnemar(only: tuple[list[str], list[str]], n: int) -> float:
-    a = np.arange(n) < len(only[0])
-    b = (np.arange(n) >= len(only[0])) & (np.arange(n) < len(only[0]) + len(only[1]))
-    return mcnemar_exact(a, b)
-
-
-def _binary(scores: ItemScores) -> bool:
-    one_ratio = scores.numerators.shape[0] == 1 and scores.combine == "mean"
-    return one_ratio and bool((scores.denominators == 1).all()) and bool(np.isin(scores.numerators, (0.0, 1.0)).all())
 
 
 def _from_jackknife(config: AuditConfig, empty: Comparison, mine: Sequence[object], theirs: Sequence[object]) -> Comparison:

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from balora_audit.metrics.spectral import OF_SINGULAR_VALUES, leave_group_out_singular_values, singular_values
 from balora_audit.probes.evidence import Jackknife
 from balora_audit.stats import ItemScores
-from balora_audit.stats.items import FloatArray
+from balora_audit.stats.items import Combine, FloatArray
 
 __all__ = ["KINDS", "Kind", "method_truth"]
 
@@ -65,14 +66,38 @@ def _ratio(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemSc
     return ItemScores(ids=_ids(len(easy_N)), numerators=(tokens_N * noise_N * 0.2 * np.exp(skill))[None], denominators=tokens_N[None])
 
 
+def _skewed(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
+    return ItemScores.mean_of(_ids(len(easy_N)), np.exp(easy_N + skill + rng.normal(0, 0.3, len(easy_N))))
+
+
+def _drop(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
+    """Draw a clean and a noisy answer of the same item: the accuracy drop of an item is −1, 0 or 1, mostly 0."""
+    clean_N, noisy_N = (easy_N + rng.normal(0, 0.3, len(easy_N)) < offset for offset in _drop_offsets(skill))
+    return ItemScores.mean_of(_ids(len(easy_N)), clean_N.astype(np.float64) - noisy_N)
+
+
+def _drop_offsets(skill: float) -> tuple[float, float]:
+    return 1.2 + skill, 1.0 + skill / 2
+
+
 _CLASSES = np.array([0.9, 0.6, 0.0])
+_UNEVEN = np.repeat([0, 1, 2], [12, 6, 2])  # shares of 60, 30 and 10 %
+_KNOWN = np.array([1.6, 0.9, 0.3])
+
+
+def _recalls(classes_N: NDArray[np.int64], right_N: FloatArray, combine: Combine) -> ItemScores:
+    inside_KN = np.stack([classes_N == c for c in range(3)]).astype(np.float64)
+    return ItemScores(ids=_ids(len(right_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine=combine)
+
+
+def _balanced(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
+    classes_N = _UNEVEN[np.arange(len(easy_N)) % len(_UNEVEN)]
+    return _recalls(classes_N, _right(_KNOWN[classes_N], easy_N, skill, rng), "mean")
 
 
 def _worst(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
     classes_N = np.arange(len(easy_N)) % 3
-    inside_KN = np.stack([classes_N == c for c in range(3)]).astype(np.float64)
-    right_N = _right(_CLASSES[classes_N], easy_N, skill, rng)
-    return ItemScores(ids=_ids(len(easy_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine="min")
+    return _recalls(classes_N, _right(_CLASSES[classes_N], easy_N, skill, rng), "min")
 
 
 def _gap(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
@@ -110,8 +135,18 @@ def _gap_truth(skill: float) -> float:
 
 KINDS: dict[str, Kind] = {
     "rate": Kind(metric="accuracy", items=_normal, draw=_rate, truth=lambda s: float(norm.cdf((0.8 + s) / np.sqrt(2)))),
-    "mean": Kind(metric="accuracy_drop", items=_normal, draw=_mean, truth=lambda s: float(np.exp(0.125) + s)),
+    "mean": Kind(metric="unexplained_rise", items=_normal, draw=_mean, truth=lambda s: float(np.exp(0.125) + s)),
     "ratio": Kind(metric="kl_per_token", items=_normal, draw=_ratio, truth=lambda s: float(0.2 * np.exp(s))),
+    "skewed mean": Kind(metric="counterfactual_shift", items=_normal, draw=_skewed, truth=lambda s: float(np.exp(s + 0.5 + 0.045))),
+    "drop": Kind(
+        metric="accuracy_drop",
+        items=_normal,
+        draw=_drop,
+        truth=lambda s: float(np.subtract(*norm.cdf(np.array(_drop_offsets(s)) / np.sqrt(1.09)))),
+    ),
+    "balanced": Kind(
+        metric="balanced_accuracy", items=_normal, draw=_balanced, truth=lambda s: float(norm.cdf((_KNOWN + s) / np.sqrt(2)).mean())
+    ),
     "min": Kind(metric="worst_class_recall", items=_normal, draw=_worst, truth=lambda s: float(norm.cdf(s / np.sqrt(2)))),
     "rms_difference": Kind(metric="tpr_gap_rms", items=_normal, draw=_gap, truth=_gap_truth),
     "jackknife": Kind(metric="effective_rank", items=_features, draw=_rank, truth=_rank_truth),

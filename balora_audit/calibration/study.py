@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from balora_audit.audit import Claim
+from balora_audit.audit import Claim, Comparison
 from balora_audit.calibration.simulate import KINDS, Kind, method_truth
 from balora_audit.conclusions import compare_all
 from balora_audit.config import AuditConfig
 from balora_audit.errors import ConfigurationError
-from balora_audit.probes.evidence import Context, Findings
+from balora_audit.probes.evidence import Context, Findings, Jackknife
 from balora_audit.progress import Progress
-from balora_audit.stats import wilson
+from balora_audit.stats import interval, jackknife_interval, wilson
 
 __all__ = ["calibrate"]
 
 TAU = 0.1
+LARGE_TAU = 0.3
 PLANTED = 0.3
 EFFECTS = (0.0, 0.1, 0.2, 0.4, 0.8)
+POWER_KINDS = ("rate", "mean", "jackknife")
+_POWER_ITEMS = 150
 _RESAMPLES = 500
 _PROBE = "calibration"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One row of the page: a kind of statistic, items, seeds, planted effect, and how much seeds vary."""
+
+    kind: str
+    n: int
+    seeds: int
+    effect: float
+    tau: float
 
 
 def calibrate(audits: int, seed: int, progress: Progress, *, fast: bool = False) -> dict[str, Any]:
@@ -31,29 +46,59 @@ def calibrate(audits: int, seed: int, progress: Progress, *, fast: bool = False)
     One seed: the truth is that of the two checkpoints, equal in skill where no effect is planted. More: that of the method.
     """
     sizes, counts = ((150,), (1, 3)) if fast else ((50, 150, 400), (1, 2, 3, 5))
-    cells = [(kind, n, seeds, effect) for kind in KINDS for n in sizes for seeds in counts for effect in (0.0, PLANTED)]
-    powers = [("rate", 150, seeds, effect) for seeds in counts for effect in EFFECTS]
-    progress.stage("simulated audits", len(cells) + len(powers), "cells")
-    rows = []
-    for cell in cells:
-        rows.append(_cell(*cell, audits, seed))
+    cells = [cell for kind in KINDS for n in sizes for seeds in counts for cell in _of(kind, n, seeds)]
+    powers = [
+        Cell(kind=kind, n=_POWER_ITEMS, seeds=seeds, effect=effect, tau=TAU)
+        for kind in POWER_KINDS
+        for seeds in counts
+        for effect in EFFECTS
+    ]
+    single = [(kind, n) for kind in KINDS for n in sizes]
+    progress.stage("simulated audits", len(cells) + len(powers) + len(single), "cells")
+    found: dict[str, Any] = {
+        "audits": audits,
+        "seed": seed,
+        "tau": TAU,
+        "large_tau": LARGE_TAU,
+        "planted": PLANTED,
+        "resamples": _RESAMPLES,
+    }
+    for name, rows, of_seed in (("cells", cells, seed), ("power", powers, seed + 1)):
+        found[name] = []
+        for cell in rows:
+            found[name].append(_cell(cell, audits, of_seed))
+            progress.advance()
+    found["single"] = []
+    for kind, n in single:
+        found["single"].append(_single(kind, n, audits, seed))
         progress.advance()
-    curve = []
-    for cell in powers:
-        curve.append(_cell(*cell, audits, seed + 1))
-        progress.advance()
-    return {"audits": audits, "seed": seed, "tau": TAU, "planted": PLANTED, "resamples": _RESAMPLES, "cells": rows, "power": curve}
+    return found
 
 
-def _cell(name: str, n: int, seeds: int, effect: float, audits: int, seed: int) -> dict[str, Any]:
-    kind = KINDS[name]
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode()), n, seeds, round(1000 * effect)])
-    tau = 0.0 if seeds == 1 and effect == 0 else TAU  # two checkpoints of one method differ; equal ones are the null of one seed
+def _of(kind: str, n: int, seeds: int) -> list[Cell]:
+    """Return the cells of one design; two checkpoints of one method differ, so equal ones are the null of a single seed."""
+    null = (0.0,) if seeds == 1 else (TAU, LARGE_TAU)
+    planted = Cell(kind=kind, n=n, seeds=seeds, effect=PLANTED, tau=TAU)
+    return [*(Cell(kind=kind, n=n, seeds=seeds, effect=0.0, tau=tau) for tau in null), planted]
+
+
+def _generator(seed: int, name: str, *numbers: float) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(name.encode()), *(round(1000 * number) for number in numbers)])
+
+
+def _cell(cell: Cell, audits: int, seed: int) -> dict[str, Any]:
+    kind = KINDS[cell.kind]
+    rng = _generator(seed, cell.kind, cell.n, cell.seeds, cell.effect, cell.tau)
+    config = AuditConfig(models=("base", "lora", "balora"), seeds=tuple(range(cell.seeds)), resamples=_RESAMPLES)
+    claim = Claim(
+        id="planted", baseline="lora", candidate="balora", condition="clean", probe=_PROBE, metric=kind.metric,
+        margin=_margin(config, kind.metric), higher_is_better=True,
+    )  # fmt: skip
     hits, given, excluded, said, found = 0, 0, 0, 0, []
-    target = method_truth(kind, effect, tau) - method_truth(kind, 0.0, tau)
+    target = method_truth(kind, cell.effect, cell.tau) - method_truth(kind, 0.0, cell.tau)
     for _ in range(audits):
-        row, checkpoints = _audit(kind, n, seeds, effect, tau, rng)
-        truth = checkpoints if seeds == 1 else target
+        row, checkpoints = _audit(config, claim, kind, cell, rng)
+        truth = checkpoints if cell.seeds == 1 else target
         if row.delta is not None:
             found.append(row.delta)
         if row.ci_low is None or row.ci_high is None:
@@ -63,10 +108,27 @@ def _cell(name: str, n: int, seeds: int, effect: float, audits: int, seed: int) 
         excluded += row.ci_low > 0 or row.ci_high < 0
         said += row.verdict in {"supported", "contradicted"}
     return {
-        "kind": name, "n": n, "seeds": seeds, "effect": effect, "audits": audits, "withheld": audits - given,
-        "coverage": _share(hits, given), "excludes_zero": _share(excluded, given), "verdict": _share(said, given),
-        "delta": round(float(np.mean(found)), 6) if found else None, "truth": round(target, 6),
+        "kind": cell.kind, "n": cell.n, "seeds": cell.seeds, "effect": cell.effect, "tau": cell.tau, "audits": audits,
+        "withheld": audits - given, "coverage": _share(hits, given), "excludes_zero": _share(excluded, given),
+        "verdict": _share(said, given), "delta": round(float(np.mean(found)), 6) if found else None, "truth": round(target, 6),
     }  # fmt: skip
+
+
+def _single(name: str, n: int, audits: int, seed: int) -> dict[str, Any]:
+    """Count how often the interval of one model covers its truth."""
+    kind = KINDS[name]
+    rng = _generator(seed, f"single {name}", n)
+    hits, given = 0, 0
+    for _ in range(audits):
+        scores = kind.draw(kind.items(n, rng), 0.0, rng)
+        if isinstance(scores, Jackknife):
+            bounds: tuple[float, float] | None = jackknife_interval(scores.estimate, scores.left_out)
+        else:
+            bounds = interval(scores, n_resamples=_RESAMPLES)
+        if bounds is not None:
+            given += 1
+            hits += bounds[0] <= kind.truth(0.0) <= bounds[1]
+    return {"kind": name, "n": n, "audits": audits, "withheld": audits - given, "coverage": _share(hits, given)}
 
 
 def _share(successes: int, n: int) -> list[float] | None:
@@ -81,19 +143,15 @@ def _margin(config: AuditConfig, metric: str) -> float:
         return 0.0
 
 
-def _audit(kind: Kind, n: int, seeds: int, effect: float, tau: float, rng: np.random.Generator) -> tuple[Any, float]:
-    config = AuditConfig(models=("base", "lora", "balora"), seeds=tuple(range(seeds)), resamples=_RESAMPLES)
-    items = kind.items(n, rng)
+def _audit(config: AuditConfig, claim: Claim, kind: Kind, cell: Cell, rng: np.random.Generator) -> tuple[Comparison, float]:
+    """Return the row that the audit gives the planted claim, and the true difference of the very checkpoints."""
+    items = kind.items(cell.n, rng)
     evidence, truths = {}, {"lora": 0.0, "balora": 0.0}
-    for seed in range(seeds):
-        for method, mean in (("lora", 0.0), ("balora", effect)):
-            skill = mean + tau * float(rng.normal())
-            truths[method] += kind.truth(skill) / seeds
+    for seed in range(cell.seeds):
+        for method, mean in (("lora", 0.0), ("balora", cell.effect)):
+            skill = mean + cell.tau * float(rng.normal())
+            truths[method] += kind.truth(skill) / cell.seeds
             # a context serves the measurements only, which no comparison reads
             found = Findings(context=cast(Context, None), probe=_PROBE, scores={(kind.metric, "all"): kind.draw(items, skill, rng)})
             evidence[method, "clean", seed] = {_PROBE: found}
-    claim = Claim(
-        id="planted", baseline="lora", candidate="balora", condition="clean", probe=_PROBE, metric=kind.metric,
-        margin=_margin(config, kind.metric), higher_is_better=True,
-    )  # fmt: skip
     return compare_all(config, [claim], [], evidence)[0], truths["balora"] - truths["lora"]

@@ -7,6 +7,7 @@ ratios; KL per token is ``Σ KL / Σ tokens``. Resampling items is then one matr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,22 +26,66 @@ def _halves(ratios_RK: FloatArray) -> FloatArray:
     return np.asarray(ratios_RK[:, :half] - ratios_RK[:, half:])
 
 
-def _geometric_mean(ratios_RK: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore"):  # one ratio of 0 makes it 0
-        return np.asarray(np.exp(np.log(ratios_RK).mean(axis=1)))
+def _mirrored(slopes_RH: FloatArray) -> FloatArray:
+    return np.concatenate([slopes_RH, -slopes_RH], axis=1)
 
 
-COMBINERS: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "mean": lambda ratios_RK: np.asarray(ratios_RK.mean(axis=1)),
+def _at(places_R: NDArray[np.intp], count: int) -> FloatArray:
+    return np.asarray(np.arange(count) == places_R[:, None], dtype=np.float64)
+
+
+def _mean(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return ratios_RK.mean(axis=1), np.full_like(ratios_RK, 1 / ratios_RK.shape[1])
+
+
+def _geometric_mean(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    value_R = np.exp(np.log(ratios_RK).mean(axis=1))  # one ratio of 0 makes it 0
+    return value_R, value_R[:, None] / (ratios_RK.shape[1] * ratios_RK)
+
+
+def _min(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return ratios_RK.min(axis=1), _at(ratios_RK.argmin(axis=1), ratios_RK.shape[1])
+
+
+def _rms(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    value_R = np.sqrt(np.mean(ratios_RK**2, axis=1))
+    at_zero_R = value_R == 0  # where it has no slope, as |x| has none
+    return value_R, ratios_RK / (ratios_RK.shape[1] * np.where(at_zero_R, 1.0, value_R)[:, None])
+
+
+def _rms_difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    value_R, slopes_RH = _rms(_halves(ratios_RK))
+    return value_R, _mirrored(slopes_RH)
+
+
+def _max_difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    gaps_RH = _halves(ratios_RK)
+    largest_R = np.abs(gaps_RH).argmax(axis=1)
+    return np.abs(gaps_RH).max(axis=1), _mirrored(np.sign(gaps_RH) * _at(largest_R, gaps_RH.shape[1]))
+
+
+def _difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return ratios_RK[:, 0] - ratios_RK[:, 1], np.broadcast_to(np.array([1.0, -1.0]), ratios_RK.shape)
+
+
+def _exp(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    value_R = np.exp(ratios_RK[:, 0])
+    return value_R, value_R[:, None]
+
+
+COMBINERS: dict[str, Callable[[FloatArray], tuple[FloatArray, FloatArray]]] = {
+    "mean": _mean,
     "geometric_mean": _geometric_mean,
-    "min": lambda ratios_RK: np.asarray(ratios_RK.min(axis=1)),
-    "rms": lambda ratios_RK: np.asarray(np.sqrt(np.mean(ratios_RK**2, axis=1))),
-    "rms_difference": lambda ratios_RK: np.asarray(np.sqrt(np.mean(_halves(ratios_RK) ** 2, axis=1))),
-    "max_difference": lambda ratios_RK: np.asarray(np.abs(_halves(ratios_RK)).max(axis=1)),
-    "difference": lambda ratios_RK: np.asarray(ratios_RK[:, 0] - ratios_RK[:, 1]),
-    "exp": lambda ratios_RK: np.asarray(np.exp(ratios_RK[:, 0])),
+    "min": _min,
+    "rms": _rms,
+    "rms_difference": _rms_difference,
+    "max_difference": _max_difference,
+    "difference": _difference,
+    "exp": _exp,
 }
-"""How K ratios become one number; inputs are (R replicates, K ratios), outputs (R,)."""
+"""How K ratios become one number: from (R replicates, K ratios) to the R values and their (R, K) derivatives by the ratios."""
+
+_NEVER_NEGATIVE = frozenset({"exp", "rms", "rms_difference", "max_difference"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +138,44 @@ class ItemScores:
         totals = self.denominators.sum(axis=1)
         if len(self.ids) == 0 or np.any(totals == 0):
             return None
-        return float(COMBINERS[self.combine]((self.numerators.sum(axis=1) / totals)[None, :])[0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(COMBINERS[self.combine]((self.numerators.sum(axis=1) / totals)[None, :])[0][0])
 
-    def replicate(self, weights_RN: FloatArray) -> FloatArray:
-        """Return the statistic under each row of item weights, shape (R,); NaN where a ratio lost all its items."""
+    @property
+    def counted(self) -> bool:
+        """Whether the ratios are rates: each item counts once or not at all, with −1, 0 or 1."""
+        return bool(np.isin(self.denominators, (0.0, 1.0)).all() and np.isin(self.numerators, (-1.0, 0.0, 1.0)).all())
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the statistic is the share of the counting items that score."""
+        return self.counted and len(self.numerators) == 1 and self.combine == "mean" and bool((self.numerators >= 0).all())
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value that scores of this kind can have, as far as the scores themselves tell."""
+        negative = bool((self.numerators < 0).any() or (self.denominators < 0).any())
+        low = -math.inf if self.combine == "difference" or (negative and self.combine not in _NEVER_NEGATIVE) else 0.0
+        return (max(low, -1.0), 1.0) if self.counted and self.combine != "exp" else (low, math.inf)
+
+    def linearise(self, weights_RN: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the statistic under each row of item weights, and what each item adds to it at the margin.
+
+        Returns
+        -------
+        values : (R,)
+            NaN where a ratio has lost all its items.
+        influences : (R, N)
+            Derivative by the weight of each item, ``Σ_k ∂f/∂ratio_k·(numerators[k] − ratio_k·denominators[k]) / Σ w·denominators[k]``.
+            The weighted sum of each row is 0, and that of its squares is the variance of the value (the infinitesimal
+            jackknife: Efron 1982, ch. 6).
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratios_RK = (weights_RN @ self.numerators.T) / (weights_RN @ self.denominators.T)
-        return COMBINERS[self.combine](ratios_RK)
+            totals_RK = weights_RN @ self.denominators.T
+            ratios_RK = (weights_RN @ self.numerators.T) / totals_RK
+            values_R, slopes_RK = COMBINERS[self.combine](ratios_RK)
+            slopes_RK = slopes_RK / totals_RK
+            return values_R, slopes_RK @ self.numerators - (slopes_RK * ratios_RK) @ self.denominators
 
     def select(self, ids: tuple[str, ...]) -> ItemScores:
         """Return the scores restricted to, and in the order of, the given ids."""

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from balora_audit.stats.intervals import PairedResult, over_seeds
 from balora_audit.stats.items import FloatArray
+from balora_audit.stats.paired import PairedResult
+from balora_audit.stats.seeds import over_seeds
 
 __all__ = ["jackknife_interval", "jackknife_se", "paired_jackknife"]
 
@@ -45,8 +46,7 @@ def paired_jackknife(
 ) -> PairedResult:
     """Return the paired difference of a matrix metric, one entry per seed, the same groups left out of both models.
 
-    With several seeds the interval is the t interval of `paired`, with the jackknife's covariance between the seeds in place of
-    the bootstrap's: what their items share is added to the variance between seeds once, not twice.
+    With several seeds the interval is that of `over_seeds`, with the jackknife's covariance between the seeds.
     """
     differences = np.asarray(candidate, dtype=float) - np.asarray(baseline, dtype=float)
     left_out_SG = np.stack([np.asarray(c) - np.asarray(b) for c, b in zip(candidate_left_out, baseline_left_out, strict=True)])

@@ -20,28 +20,27 @@ def found():
 
 
 @pytest.mark.slow
-def test_no_kind_covers_less_than_90_percent_beyond_the_error_of_the_simulation(found):
-    below = [(row["kind"], row["seeds"], row["coverage"]) for row in found["cells"] if row["coverage"] and row["coverage"][2] < 0.90]
-    assert below == []
+def test_coverage_is_within_its_bounds_beyond_the_error_of_the_simulation(found):
+    rows = [row for row in (*found["cells"], *found["single"]) if row["coverage"]]
+    assert len(rows) > 50
+    assert [row for row in rows if row["coverage"][2] < 0.90 or row["coverage"][1] > 0.97] == []
 
 
 @pytest.mark.slow
-def test_false_verdicts_stay_at_their_level_within_the_error_of_the_simulation(found):
-    null = [row for row in found["cells"] if row["effect"] == 0]
-    level = 1 - 0.05 / len(null)  # each cell is a test of its own: together they may fail by chance once in twenty times
-    counted = [
-        (row["kind"], row["seeds"], row["excludes_zero"][0], row["audits"] - row["withheld"]) for row in null if row["excludes_zero"]
-    ]
-    above = [(*cell, share) for *cell, share, n in counted if wilson(round(share * n), n, level)[0] > 0.05]
-    assert above == []
+def test_false_findings_of_all_null_cells_together_are_at_most_five_percent(found):
+    null = [(row["excludes_zero"][0], row["audits"] - row["withheld"]) for row in found["cells"] if row["effect"] == 0]
+    given = sum(n for _, n in null)
+    assert given > 800
+    assert wilson(sum(round(share * n) for share, n in null), given)[0] <= 0.05
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_larger_planted_effect_gives_a_larger_difference(found, seeds):
-    deltas = [row["delta"] for row in found["power"] if row["seeds"] == seeds]
-    assert deltas == sorted(deltas)
-    assert deltas[-1] > deltas[0]
+    for kind in ("rate", "mean", "jackknife"):
+        deltas = [row["delta"] for row in found["power"] if (row["kind"], row["seeds"]) == (kind, seeds)]
+        assert deltas == sorted(deltas)
+        assert deltas[-1] > deltas[0]
 
 
 @pytest.mark.slow
@@ -55,14 +54,15 @@ def test_the_command_writes_the_page(tmp_path):
     done = CliRunner().invoke(app, ["calibrate", "--fast", "--audits", "3", "--json", "--out", str(tmp_path)])
     assert done.exit_code == 0
     assert json.loads(done.stdout)["audits"] == 3
-    assert (tmp_path / "calibration" / "power.svg").exists()
+    assert (tmp_path / "calibration" / "power-rate.svg").exists()
 
 
 @pytest.mark.parametrize("name", sorted(set(KINDS) - {"jackknife"}))
 def test_the_known_truth_is_what_a_large_sample_gives(name):
     rng = np.random.default_rng(1)
     kind = KINDS[name]
-    value = kind.draw(kind.items(200_000, rng), 0.3, rng).value()
+    count = 2_000_000 if name == "skewed mean" else 200_000  # its standard error is 3.3/√count
+    value = kind.draw(kind.items(count, rng), 0.3, rng).value()
     assert value == pytest.approx(kind.truth(0.3), abs=0.01)
 
 
