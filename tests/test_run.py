@@ -11,11 +11,13 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
 
 import balora_audit.units as units
 from balora_audit import compare, load
 from balora_audit.audit import json_schema
 from balora_audit.claims import pairs
+from balora_audit.cli import app
 from balora_audit.conclusions import compare_all
 from balora_audit.errors import ConfigurationError, DataError, NothingMeasured, StoreError, UnitError
 from balora_audit.plan import make_plan
@@ -65,6 +67,32 @@ def test_every_declared_claim_is_decided_and_every_difference_has_an_interval(fi
     assert decided == {claim.id for claim in record.claims}
     for row in record.comparisons:
         assert (row.delta is None) == (row.ci_low is None and row.reason is not None) or row.reason is not None
+
+
+def test_claims_that_were_edited_after_the_run_are_told_in_its_page(finished, tmp_path):
+    text = (finished[0].folder / "audit.json").read_text(encoding="utf-8")
+    pages = []
+    for name, margin in (("kept", None), ("edited", 0.5)):
+        record = json.loads(text)
+        record["claims"][0]["margin"] = record["claims"][0]["margin"] if margin is None else margin
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "audit.json").write_text(json.dumps(record), encoding="utf-8")
+        pages.append(load(tmp_path / name).render().read_text(encoding="utf-8"))
+    assert ["not the ones that were declared" in page for page in pages] == [False, True]
+
+
+def test_the_tables_command_prints_every_claim_with_its_interval(finished):
+    audit, _ = finished
+    done = CliRunner().invoke(app, ["tables", str(audit.folder), "--format", "latex"])
+    assert done.exit_code == 0
+    assert done.stdout == audit.table(format="latex")
+    decided = [row for row in audit.record.comparisons if row.claim and row.ci_low is not None]
+    assert decided
+    rows = audit.table().splitlines()
+    for row in decided:
+        line = next(x for x in rows if f"| {row.metric} |" in x and x.startswith(f"| {row.candidate} | {row.baseline} | {row.condition} |"))
+        assert f"{row.ci_high:.4g}".replace("-", "−") in line
+        assert row.verdict in line
 
 
 def test_every_rate_can_be_recomputed_from_the_samples(finished):
