@@ -54,7 +54,7 @@ def spread_of(scores: ItemScores, baseline: ItemScores | None = None, *, level: 
     for both models. A resample without spread, or with a ratio that has lost all its items, deviates without bound. Where so many
     do that the interval would be infinite, rates get pseudo-items instead (Agresti & Caffo 2000; Bonett & Price 2012): in each ratio
     one on which the candidate alone scores and one on which the baseline does, or, for one model, two that score and two that do
-    not. Other scores then get none: they cannot say how uncertain they are.
+    not. Other scores then get none, nor do gaps that are 0 in every cell: they cannot say how uncertain they are.
     """
     count = len(scores.ids)
     if count < 2:
@@ -76,7 +76,7 @@ def spread_of(scores: ItemScores, baseline: ItemScores | None = None, *, level: 
     if not scores.counted or (baseline is not None and not baseline.counted):
         return None
     error = _norm(influence(scores, baseline, padded=True))
-    return Spread(estimate=float(value[0]), error=error, deviations=None) if math.isfinite(error) else None
+    return Spread(estimate=float(value[0]), error=error, deviations=None) if 0 < error < math.inf else None
 
 
 def influence(scores: ItemScores, baseline: ItemScores | None = None, *, padded: bool = False) -> FloatArray:

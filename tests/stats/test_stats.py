@@ -287,6 +287,21 @@ def test_numbers_of_which_too_few_differ_get_no_interval():
     assert verdict(found.ci_low, found.ci_high, 0.001, True) == "not run"
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_two_models_without_any_gap_between_groups_are_not_called_equal(seeds):
+    classes, groups = np.arange(24) % 4, np.arange(24) // 4 % 2
+    cells = np.stack([(classes == c) & (groups == g) for g in (1, 0) for c in range(4)]).astype(float)
+    flat = [
+        ItemScores(ids=tuple(map(str, range(24))), numerators=cells * score, denominators=cells, combine="rms_difference")
+        for score in (1, 0)
+    ]
+    for candidate, p_value in ((flat[0], 1), (flat[1], None)):
+        found = paired([candidate] * seeds, [flat[0]] * seeds)
+        assert (found.delta, found.ci_low, found.ci_high, found.p_value) == (0, None, None, p_value)
+        assert found.reason
+    assert interval(flat[0]) is None
+
+
 @pytest.mark.parametrize("score", [0.0, 1.0])
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_agreement_on_every_answer_is_no_certainty(score, seeds):
