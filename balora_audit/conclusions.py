@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from balora_audit.audit import Claim, Comparison
 from balora_audit.config import AuditConfig
-from balora_audit.probes.evidence import Findings, Jackknife
+from balora_audit.probes.evidence import Findings
 from balora_audit.stats import (
     ItemScores,
+    Jackknife,
     holm,
     minimum_detectable_effect,
     paired,

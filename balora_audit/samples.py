@@ -28,7 +28,7 @@ def write(plan: Plan, store: RunStore, scores: AllScores) -> list[SampleTable]:
     """Write one file of per-item results per model, condition and seed; return the tables for the report."""
     for cell in plan.cells:
         if cell.id in scores and cell.context.evidence is not None:
-            lines = [json.dumps(row, ensure_ascii=False) for row in _rows(plan, cell, scores[cell.id])]
+            lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in _rows(plan, cell, scores[cell.id])]
             write_atomic(store.folder / cell.context.evidence, "".join(line + "\n" for line in lines))
     if plan.dataset.task != "classification":
         return []

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from balora_audit.metrics.spectral import OF_SINGULAR_VALUES, leave_group_out_singular_values, singular_values
-from balora_audit.probes.evidence import Jackknife
-from balora_audit.stats import ItemScores
+from balora_audit.stats import ItemScores, Jackknife
 from balora_audit.stats.items import Combine, FloatArray
 
 __all__ = ["KINDS", "Kind", "method_truth"]

@@ -1,30 +1,21 @@
-"""From the harness's nested results to records, with intervals made from the items."""
+"""From the harness's nested results to records, with the evidence behind every aggregate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from balora_audit.harness import results
 from balora_audit.harness.records import HarnessItem, HarnessMetric
-from balora_audit.metrics.bias import correlation
-from balora_audit.stats import ItemScores, interval, wilson
+from balora_audit.harness.scores import scores_behind
+from balora_audit.vocabulary import METRICS
 
 __all__ = ["items_of", "metrics_of"]
 
-_RESAMPLES = 500
-_MOST_UNDEFINED = 0.05
-_CHEAP = ("mean", "nanmean", "perplexity", "weighted_perplexity", "bits_per_byte", "median")
-"""Upstream's aggregations that are quick enough to be computed on every resample; all of ours are."""
-_OVER_OCCUPATIONS = frozenset({"labour_pearson", "labour_spearman"})
-_BIASED = frozenset({"prior_shift"})
-"""Divergences, which every resample makes larger: a percentile interval would lie above the value."""
 
-
-def metrics_of(found: Mapping[str, Any], tasks: Mapping[str, Any], *, level: float) -> tuple[HarnessMetric, ...]:
+def metrics_of(found: Mapping[str, Any], tasks: Mapping[str, Any]) -> tuple[HarnessMetric, ...]:
     """Return every aggregate of every task; NaN becomes None with a reason."""
     rows = []
     for name, task in tasks.items():
@@ -34,13 +25,8 @@ def metrics_of(found: Mapping[str, Any], tasks: Mapping[str, Any], *, level: flo
             if not comma or metric.endswith("_stderr"):
                 continue
             kept = [sample for sample in samples if sample["filter"] == filter_name and metric in sample]
-            defined = _number(value)
-            bounds, reason = None, None
-            if defined is None:
-                reason = _why([sample[metric] for sample in kept])
-            else:
-                aggregate = task.aggregation().get(metric)
-                bounds = _bounds([sample[metric] for sample in kept], [_cluster(s) for s in kept], aggregate, defined, level)
+            values, defined = [sample[metric] for sample in kept], _number(value)
+            behind = None if defined is None else scores_behind(task.aggregation().get(metric), values, [_unit(s) for s in kept])
             rows.append(
                 HarnessMetric(
                     task=name,
@@ -49,14 +35,20 @@ def metrics_of(found: Mapping[str, Any], tasks: Mapping[str, Any], *, level: flo
                     metric=metric,
                     filter=filter_name,
                     value=defined,
-                    higher_is_better=task.higher_is_better().get(metric),
+                    higher_is_better=_direction(metric, task),
                     n_items=len(kept),
-                    ci_low=bounds[0] if bounds else None,
-                    ci_high=bounds[1] if bounds else None,
-                    reason=reason,
+                    reason=_why(values) if defined is None else None,
+                    scores=behind,
                 )
             )
     return tuple(rows)
+
+
+def _direction(metric: str, task: Any) -> bool | None:
+    """Return the task's direction; None where no end is the better one, which a task file cannot say."""
+    about = METRICS.get(metric)
+    said = task.higher_is_better().get(metric)
+    return None if said is None or (about is not None and about.higher_is_better is None) else bool(said)
 
 
 def items_of(found: Mapping[str, Any]) -> tuple[HarnessItem, ...]:
@@ -85,7 +77,7 @@ def _item(task: str, sample: Mapping[str, Any], *, unique: bool) -> HarnessItem:
         task=task,
         id=item,
         filter=sample["filter"],
-        pair_id=_cluster(sample),
+        pair_id=_unit(sample),
         group=None if group is None else str(group),
         severity=severity if isinstance(severity, int) else None,
         values={name: float(sample[name]) for name in sample["metrics"] if isinstance(sample[name], int | float | np.number | np.bool_)},
@@ -95,8 +87,8 @@ def _item(task: str, sample: Mapping[str, Any], *, unique: bool) -> HarnessItem:
     )
 
 
-def _cluster(sample: Mapping[str, Any]) -> str:
-    """Return what is resampled as one: items of one pair are not independent."""
+def _unit(sample: Mapping[str, Any]) -> str:
+    """Return what is resampled as one: documents of one pair are not independent."""
     doc = sample["doc"]
     pair = doc.get("pair_id") if isinstance(doc, dict) else None
     return f"doc-{sample['doc_id']:06d}" if pair is None else str(pair)
@@ -113,76 +105,3 @@ def _why(values: Sequence[Any]) -> str:
     if bad:
         return f"{bad} of {len(values)} items have a likelihood or score that is not finite"
     return f"not defined on these {len(values)} items: a group, class or condition that it compares is missing or was never chosen"
-
-
-def _bounds(
-    values: Sequence[Any], clusters: Sequence[str], aggregate: Callable[..., Any] | None, value: float, level: float
-) -> tuple[float, float] | None:
-    name = getattr(aggregate, "__name__", "")
-    if len(values) < 2 or name in _BIASED or (aggregate is not None and not _cheap(aggregate)):
-        return None
-    if name in _OVER_OCCUPATIONS:
-        return _correlation_interval(values, name == "labour_spearman", level)
-    scalar = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in values)
-    order = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
-    place = np.array([order[name] for name in clusters])
-    if name == "worst_class_recall":  # a minimum: its bootstrap distribution is shifted, which this interval corrects
-        return interval(_recalls(values, place, len(order)), level=level)
-    if scalar and (aggregate is None or name == "mean"):
-        if len(order) == len(values) and set(map(float, values)) <= {0.0, 1.0}:
-            return wilson(int(sum(values)), len(values), level)
-        if set(map(float, values)) in ({0.0}, {1.0}):  # no resample differs: as many trials as there are pairs, not certainty
-            return wilson(int(values[0]) * len(order), len(order), level)
-        sums = np.bincount(place, weights=np.asarray(values, dtype=np.float64), minlength=len(order)).astype(np.float64)
-        counts = np.bincount(place, minlength=len(order)).astype(np.float64)
-        return interval(ItemScores(ids=tuple(order), numerators=sums[None, :], denominators=counts[None, :]), level=level)
-    assert aggregate is not None
-    return _resampled(values, place, len(order), aggregate, level)
-
-
-def _correlation_interval(values: Sequence[Any], ranks: bool, level: float) -> tuple[float, float] | None:
-    """Return the percentile interval of a correlation whose items are occupations, which are drawn with their gap."""
-    women, gaps = results.occupation_gaps(values)
-    rng = np.random.default_rng([len(gaps), 29])
-    draws = [rng.integers(len(gaps), size=len(gaps)) for _ in range(_RESAMPLES)]
-    defined = [x for chosen in draws if (x := correlation(women[chosen], gaps[chosen], ranks=ranks)) is not None]
-    if len(defined) < (1 - _MOST_UNDEFINED) * _RESAMPLES:
-        return None
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _recalls(values: Sequence[tuple[int, int]], place: np.ndarray, count: int) -> ItemScores:
-    """Return right answers and documents of each class (rows) in each cluster (columns)."""
-    true, answer = np.array([pair[0] for pair in values]), np.array([pair[1] for pair in values])
-    of_class = true[None, :] == np.unique(true)[:, None]
-    member = (place[:, None] == np.arange(count)[None, :]).astype(np.float64)
-    right = (of_class & (answer == true)[None, :]).astype(np.float64) @ member
-    ids = tuple(str(number) for number in range(count))
-    return ItemScores(ids=ids, numerators=right, denominators=of_class.astype(np.float64) @ member, combine="min")
-
-
-def _cheap(aggregate: Callable[..., Any]) -> bool:
-    return str(getattr(aggregate, "__module__", "")).startswith("balora_audit.") or getattr(aggregate, "__name__", "") in _CHEAP
-
-
-def _resampled(
-    values: Sequence[Any], place: np.ndarray, count: int, aggregate: Callable[..., Any], level: float
-) -> tuple[float, float] | None:
-    """Return the percentile interval of any aggregate, whole pairs being drawn; None when too many draws leave it undefined."""
-    if count < 2:
-        return None
-    members = [np.flatnonzero(place == number) for number in range(count)]
-    rng = np.random.default_rng([count, 23])
-    found = []
-    for _ in range(_RESAMPLES):
-        chosen = np.concatenate([members[number] for number in rng.integers(count, size=count)])
-        try:
-            found.append(float(aggregate([values[index] for index in chosen])))
-        except (ValueError, ZeroDivisionError):
-            found.append(math.nan)
-    defined = np.array([x for x in found if math.isfinite(x)])
-    if len(defined) < (1 - _MOST_UNDEFINED) * _RESAMPLES:
-        return None
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

@@ -39,9 +39,8 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 16,
     chat_template: bool = False,
-    level: float = 0.95,
 ) -> HarnessResult:
-    """Run harness tasks on a loaded model and return aggregates with intervals, and every item.
+    """Run harness tasks on a loaded model and return aggregates with the evidence behind them, and every item.
 
     Parameters
     ----------
@@ -55,8 +54,6 @@ def evaluate(
         Texts per forward pass.
     chat_template : bool
         Wrap every prompt in the tokenizer's chat template.
-    level : float
-        Of the intervals.
 
     Raises
     ------
@@ -64,7 +61,7 @@ def evaluate(
         A task that does not exist, data that cannot be reached or lack a field, a model without what a task needs.
     """
     suite = prepare(tasks, include=include, metadata=metadata, shots=shots, limit=limit)
-    return suite.evaluate(model, tokenizer, batch_size=batch_size, chat_template=chat_template, level=level)
+    return suite.evaluate(model, tokenizer, batch_size=batch_size, chat_template=chat_template)
 
 
 def prepare(
@@ -148,9 +145,7 @@ class Suite:
             digest.update(text.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
-    def evaluate(
-        self, model: Any, tokenizer: Any, *, batch_size: int = 16, chat_template: bool = False, level: float = 0.95
-    ) -> HarnessResult:
+    def evaluate(self, model: Any, tokenizer: Any, *, batch_size: int = 16, chat_template: bool = False) -> HarnessResult:
         """Run the tasks on a model; see :func:`evaluate`."""
         from lm_eval import evaluator
 
@@ -173,7 +168,7 @@ class Suite:
                 )
         finally:
             model.train(training)
-        return HarnessResult(metrics=metrics_of(found, self.tasks, level=level), items=items_of(found))
+        return HarnessResult(metrics=metrics_of(found, self.tasks), items=items_of(found))
 
     def _wrapped(self, model: Any, tokenizer: Any, batch_size: int) -> Any:
         from lm_eval.models.huggingface import HFLM

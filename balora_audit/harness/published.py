@@ -45,7 +45,11 @@ def crows_pairs(
     example: bool = False,
     **_: Any,
 ) -> dict[str, Any]:
-    """Return CrowS-Pairs as pairs of sentences, the more stereotypical one first (``sent_more``, ``sent_less``, ``bias_type``)."""
+    """Return CrowS-Pairs as pairs of sentences, the more stereotypical one first (``sent_more``, ``sent_less``, ``bias_type``).
+
+    ``sent_more`` is the more stereotypical sentence in both directions: where ``stereo_antistereo`` is ``antistereo``, it is the one
+    about the advantaged group.
+    """
     needs = ("sent_more", "sent_less", "bias_type")
     rows = examples.CROWS_PAIRS if example else _rows("crows_pairs", crows_pairs or data, needs, columns)
     documents = [
@@ -55,6 +59,7 @@ def crows_pairs(
             "group": row["bias_type"],
             "severity": 0,
             "bias_type": row["bias_type"],
+            "direction": row.get("stereo_antistereo", ""),
             "sentences": [row["sent_more"], row["sent_less"]],
             "stereotypical": 0,
         }

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from balora_audit.errors import unknown_name
-from balora_audit.stats import ItemScores
+from balora_audit.harness.scores import bounds
+from balora_audit.stats import ItemScores, Jackknife
 
 __all__ = ["HarnessItem", "HarnessMetric", "HarnessResult", "HarnessScores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarnessMetric:
-    """One aggregate. ``value`` is None when it is undefined, and ``reason`` says why; the interval may lack on its own."""
+    """One aggregate. ``value`` is None when it is undefined, and ``reason`` says why.
+
+    ``scores`` is the evidence that it is made of, to be paired with another model's by `balora_audit.stats`; documents with one
+    ``pair_id`` are one unit there. None where nothing is known of how documents add to it. ``higher_is_better`` is None where
+    neither end is better: a share of stereotypical sentences is best at one half.
+    """
 
     task: str
     version: str
@@ -28,9 +35,12 @@ class HarnessMetric:
     value: float | None
     higher_is_better: bool | None
     n_items: int
-    ci_low: float | None = None
-    ci_high: float | None = None
     reason: str | None = None
+    scores: ItemScores | Jackknife | None = field(default=None, compare=False, repr=False)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float] | None:
+        """Return the interval of the value; None when there is no evidence, or it cannot say how uncertain the value is."""
+        return None if self.scores is None else bounds(self.scores, level)
 
     @property
     def slice(self) -> str:
@@ -41,7 +51,7 @@ class HarnessMetric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarnessItem:
-    """One document under one filter: its metrics that are numbers, and everything the task kept about it.
+    """One document under one filter: its metrics that are numbers (None: not finite), and everything the task kept about it.
 
     ``requests`` are the arguments the model saw, ``responses`` what it gave: (log-likelihood, is greedy) or a text.
     """
@@ -52,7 +62,7 @@ class HarnessItem:
     pair_id: str
     group: str | None
     severity: int | None
-    values: dict[str, float]
+    values: dict[str, float | None]
     document: dict[str, Any]
     requests: tuple[tuple[Any, ...], ...]
     responses: tuple[Any, ...]
@@ -73,37 +83,6 @@ class HarnessResult:
             raise unknown_name("harness metric", f"{task}.{metric}", sorted({f"{row.task}.{row.metric}" for row in self.metrics}))
         return found[0]
 
-    def scores(self, task: str, metric: str, *, filter_name: str = "none") -> ItemScores:
-        """Return the items of a metric that is their mean, to be paired with another model's.
-
-        Documents with one ``pair_id`` are one unit, with their sum over their number: they are not independent.
-
-        Raises
-        ------
-        ValueError
-            No item has this metric as a number, or one of them was not scored.
-        """
-        rows = [item for item in self.items if item.task == task and item.filter == filter_name and metric in item.values]
-        if not rows:
-            raise ValueError(f"no item of {task} has the number {metric!r}")
-        place = {name: number for number, name in enumerate(dict.fromkeys(item.pair_id for item in rows))}
-        if len(place) == len(rows):
-            return ItemScores.mean_of(tuple(item.id for item in rows), np.array([item.values[metric] for item in rows]))
-        sums, counts = np.zeros((1, len(place))), np.zeros((1, len(place)))
-        for item in rows:
-            sums[0, place[item.pair_id]] += item.values[metric]
-            counts[0, place[item.pair_id]] += 1
-        return ItemScores(ids=tuple(place), numerators=sums, denominators=counts)
-
-    def scores_of(self, row: HarnessMetric) -> ItemScores | None:
-        """Return the items behind an aggregate; None when it is not the mean of one number per item."""
-        try:
-            found = self.scores(row.task, row.metric, filter_name=row.filter)
-        except ValueError:
-            return None
-        mean = found.value()
-        return found if mean is not None and row.value is not None and abs(mean - row.value) <= 1e-9 * max(1.0, abs(mean)) else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarnessScores:
@@ -114,17 +93,18 @@ class HarnessScores:
     @classmethod
     def of(cls, result: HarnessResult) -> HarnessScores:
         """Pack a result; requests are kept, of generated and scored responses all."""
-        text = json.dumps(asdict(result), ensure_ascii=False, default=str)
+        found = {"metrics": [_packed(row) for row in result.metrics], "items": [asdict(item) for item in result.items]}
+        text = json.dumps(finite(found), ensure_ascii=False, allow_nan=False, default=str)
         return cls(payload=np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8))
 
     def result(self) -> HarnessResult:
-        """Unpack it."""
+        """Unpack it; a number that was not finite is None."""
         found = json.loads(self.payload.tobytes().decode("utf-8", "surrogatepass"))
         items = [
             HarnessItem(**{**row, "requests": tuple(map(tuple, row["requests"])), "responses": tuple(row["responses"])})
             for row in found["items"]
         ]
-        return HarnessResult(metrics=tuple(HarnessMetric(**row) for row in found["metrics"]), items=tuple(items))
+        return HarnessResult(metrics=tuple(_unpacked(row) for row in found["metrics"]), items=tuple(items))
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Yield what ``samples/*.jsonl`` keeps of each item."""
@@ -139,3 +119,24 @@ class HarnessScores:
                 "responses": item.responses,
                 "values": item.values,
             }
+
+
+def _packed(row: HarnessMetric) -> dict[str, Any]:
+    plain = {part.name: getattr(row, part.name) for part in fields(row) if part.name != "scores"}
+    kind = None if row.scores is None else type(row.scores).__name__
+    return {**plain, "kind": kind, "scores": None if row.scores is None else row.scores.to_json()}
+
+
+def _unpacked(found: dict[str, Any]) -> HarnessMetric:
+    kinds: dict[str | None, Any] = {"ItemScores": ItemScores.from_json, "Jackknife": Jackknife.from_json, None: lambda _: None}
+    plain = {name: value for name, value in found.items() if name not in ("kind", "scores")}
+    return HarnessMetric(**plain, scores=kinds[found["kind"]](found["scores"]))
+
+
+def finite(value: Any) -> Any:
+    """Return the same with None for every number that is not finite: JSON has no word for it."""
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: finite(part) for name, part in value.items()}
+    return [finite(part) for part in value] if isinstance(value, list | tuple) else value

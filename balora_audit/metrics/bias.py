@@ -60,7 +60,8 @@ def preference(more: Any, less: Any) -> float:
     Notes
     -----
     Nangia et al. 2020 (CrowS-Pairs, arXiv 2010.00133), with the likelihood of the whole sentence under a causal model. There,
-    ties are set aside; half of each keeps 0.5 as the value of a model that cannot tell the two apart.
+    a tie counts as a pair without leaning to the stereotype; half of each keeps 0.5 as the value of a model that cannot tell the two
+    apart.
 
     Examples
     --------

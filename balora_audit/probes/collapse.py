@@ -21,9 +21,10 @@ from balora_audit.metrics import (
     silhouettes,
     singular_values,
 )
-from balora_audit.probes.evidence import Context, Findings, Jackknife, ScoreRequest, Scores
+from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
 from balora_audit.probes.requests import test_set
 from balora_audit.scoring.protocol import AnswerScores, TextScores
+from balora_audit.stats import Jackknife
 
 __all__ = ["CollapseProbe", "features"]
 
@@ -88,7 +89,7 @@ def _features(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None, fi
     groups = _deal(len(x_NF), _GROUPS)
     _spectrum(x_NF, groups, findings, slice)
     if np.linalg.norm(x_NF, axis=1).all():
-        findings.spectral("anisotropy", _jackknife(anisotropy, [x_NF], groups), slice=slice, within=(-1, 1))
+        findings.spectral("anisotropy", _jackknife(anisotropy, [x_NF], groups, (-1, 1)), slice=slice)
     else:
         findings.missing("anisotropy", "an item's features are all zero: its direction is undefined", slice=slice)
     _against_base(context, x_NF, base_NF, findings, slice)
@@ -103,11 +104,16 @@ def _spectrum(x_NF: np.ndarray, groups: np.ndarray, findings: Findings, slice: s
     }
     for metric, of in measures.items():
         try:
-            found = Jackknife(items=len(x_NF), estimate=of(whole), left_out=np.array([of(sigma) for sigma in left_out]))
+            found = Jackknife(
+                items=len(x_NF),
+                estimate=of(whole),
+                left_out=np.array([of(sigma) for sigma in left_out]),
+                within=_RANGE.get(metric, (0, math.inf)),
+            )
         except ValueError as error:  # such as a power law through one eigenvalue
             findings.missing(metric, str(error), slice=slice)
         else:
-            findings.spectral(metric, found, slice=slice, within=_RANGE.get(metric, (0, math.inf)))
+            findings.spectral(metric, found, slice=slice)
     if slice == "all":
         p = whole / whole.sum()
         findings.draw("spectrum", index=list(range(1, len(p) + 1)), sigma_normalised=[float(value) for value in p])
@@ -119,16 +125,15 @@ def _against_base(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None
         for metric in _TO_BASE:
             findings.missing(metric, reason, slice=slice)
         return
-    aligned = _jackknife(linear_cka, [x_NF, base_NF], _deal(len(x_NF), _GROUPS))
-    findings.spectral("cka_to_base", aligned, slice=slice, within=(0, 1))
+    findings.spectral("cka_to_base", _jackknife(linear_cka, [x_NF, base_NF], _deal(len(x_NF), _GROUPS), (0, 1)), slice=slice)
     groups = _deal(len(x_NF), _FEW_GROUPS)
     k = min(context.config.collapse.subspace, *(int(np.count_nonzero(singular_values(side))) for side in (x_NF, base_NF)))
     if k > (len(x_NF) - np.bincount(groups).max()) - 1:
         findings.missing("principal_angle_to_base", f"{len(x_NF)} items are too few for subspaces of {k} dimensions", slice=slice)
         return
     # equal subspaces give 1e-16, which is 0
-    found = _jackknife(lambda x, y: round(float(principal_angles(x, y, k).mean()), 12), [x_NF, base_NF], groups)
-    findings.spectral("principal_angle_to_base", found, slice=slice, within=(0, math.pi / 2))
+    found = _jackknife(lambda x, y: round(float(principal_angles(x, y, k).mean()), 12), [x_NF, base_NF], groups, (0, math.pi / 2))
+    findings.spectral("principal_angle_to_base", found, slice=slice)
     if slice == "all":
         angles = principal_angles(x_NF, base_NF, k)
         findings.draw("principal_angles", index=list(range(1, k + 1)), radians=[float(value) for value in angles])
@@ -196,6 +201,8 @@ def _deal(count: int, groups: int) -> np.ndarray:
     return np.arange(count) % min(count, groups)
 
 
-def _jackknife(function: Callable[..., float], matrices: Sequence[np.ndarray], groups: np.ndarray) -> Jackknife:
+def _jackknife(
+    function: Callable[..., float], matrices: Sequence[np.ndarray], groups: np.ndarray, within: tuple[float, float]
+) -> Jackknife:
     left_out = [float(function(*(matrix[groups != group] for matrix in matrices))) for group in range(int(groups.max()) + 1)]
-    return Jackknife(items=len(groups), estimate=float(function(*matrices)), left_out=np.array(left_out))
+    return Jackknife(items=len(groups), estimate=float(function(*matrices)), left_out=np.array(left_out), within=within)

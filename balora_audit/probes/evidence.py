@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -19,11 +18,11 @@ from balora_audit.harness.records import HarnessScores
 from balora_audit.methods.method import Tuning
 from balora_audit.methods.weights import WeightScores
 from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
-from balora_audit.stats import ItemScores, interval, jackknife_interval, wilson
-from balora_audit.stats.items import Combine, FloatArray
+from balora_audit.stats import ItemScores, Jackknife, interval, wilson
+from balora_audit.stats.items import Combine
 from balora_audit.vocabulary import METRICS
 
-__all__ = ["Context", "Findings", "Jackknife", "Probe", "ScoreRequest", "Scores"]
+__all__ = ["Context", "Findings", "Probe", "ScoreRequest", "Scores"]
 
 Scores = AnswerScores | HarnessScores | LabelScores | NumberScores | ResponseScores | TextScores | WeightScores
 
@@ -90,15 +89,6 @@ class Context:
     evidence: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Jackknife:
-    """Evidence of a metric of a whole feature matrix: its value and its values with one group of items left out."""
-
-    items: int
-    estimate: float
-    left_out: FloatArray
-
-
 @dataclass(slots=True)
 class Findings:
     """Collects measurements with their intervals, and the per-item evidence that comparisons are computed from."""
@@ -153,11 +143,10 @@ class Findings:
         bounds = interval(scores, level=config.ci, n_resamples=config.resamples, seed=0)
         self._add(metric, slice, value, bounds, len(scores.ids))
 
-    def spectral(self, metric: str, found: Jackknife, *, slice: str = "all", within: tuple[float, float] = (-math.inf, math.inf)) -> None:
-        """Add a metric of the whole feature matrix, with a jackknife interval, cut at the ends of the metric's range (`within`)."""
+    def spectral(self, metric: str, found: Jackknife, *, slice: str = "all") -> None:
+        """Add a metric of the whole feature matrix, with a jackknife interval."""
         self.scores[metric, slice] = found
-        low, high = jackknife_interval(found.estimate, found.left_out, self.context.config.ci)
-        self._add(metric, slice, found.estimate, (max(low, within[0]), min(high, within[1])), found.items)
+        self._add(metric, slice, found.estimate, found.interval(self.context.config.ci), found.items)
 
     def plain(self, metric: str, value: float, n: int, *, slice: str = "all", of_items: bool = True) -> None:
         """Add a number that has no interval of its own; unless it is one `of_items`, no item stands behind it."""

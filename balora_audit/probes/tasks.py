@@ -27,7 +27,7 @@ def _suite(tasks: tuple[str, ...], metadata: str, limit: int | None) -> Suite:
 
 
 class TasksProbe:
-    """The aggregates of the tasks as the harness gives them, with intervals; means over items are compared pair by pair."""
+    """The aggregates of the tasks as the harness gives them, with intervals; two models are compared unit by unit."""
 
     name = "harness"
     summary = "tasks of lm-evaluation-harness, named with --tasks"
@@ -47,6 +47,7 @@ class TasksProbe:
             return findings
         result = found.result()
         for row in result.metrics:
+            low, high = row.interval(context.config.ci) or (None, None)
             findings.measurements.append(
                 Measurement(
                     method=context.method,
@@ -56,15 +57,14 @@ class TasksProbe:
                     metric=row.metric,
                     slice=row.slice,
                     value=row.value,
-                    ci_low=row.ci_low,
-                    ci_high=row.ci_high,
+                    ci_low=low,
+                    ci_high=high,
                     n=row.n_items,
                     higher_is_better=row.higher_is_better,
                     reason=row.reason,
                     evidence=context.evidence,
                 )
             )
-            items = result.scores_of(row)
-            if items is not None:
-                findings.scores[row.metric, row.slice] = items
+            if row.scores is not None:
+                findings.scores[row.metric, row.slice] = row.scores
         return findings

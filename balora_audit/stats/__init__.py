@@ -5,7 +5,7 @@ from __future__ import annotations
 from balora_audit.stats.corrections import holm
 from balora_audit.stats.intervals import interval
 from balora_audit.stats.items import ItemScores
-from balora_audit.stats.jackknife import jackknife_interval, jackknife_se, paired_jackknife
+from balora_audit.stats.jackknife import Jackknife, jackknife_interval, jackknife_se, paired_jackknife
 from balora_audit.stats.paired import PairedResult, paired
 from balora_audit.stats.rates import paired_rate_interval, wilson
 from balora_audit.stats.seeds import over_seeds
@@ -15,6 +15,7 @@ from balora_audit.stats.verdicts import minimum_detectable_effect, verdict
 
 __all__ = [
     "ItemScores",
+    "Jackknife",
     "PairedResult",
     "bootstrap_weights",
     "holm",

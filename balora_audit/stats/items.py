@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 __all__ = ["COMBINERS", "Combine", "FloatArray", "ItemScores"]
 
 FloatArray = NDArray[np.float64]
-Combine = Literal["mean", "geometric_mean", "min", "rms", "rms_difference", "max_difference", "difference", "exp"]
+Combine = Literal["mean", "geometric_mean", "min", "rms", "rms_difference", "max_difference", "difference", "scaled_difference", "exp"]
 
 
 def _halves(ratios_RK: FloatArray) -> FloatArray:
@@ -68,6 +68,11 @@ def _difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
     return ratios_RK[:, 0] - ratios_RK[:, 1], np.broadcast_to(np.array([1.0, -1.0]), ratios_RK.shape)
 
 
+def _scaled_difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
+    scale_R, gap_R = ratios_RK[:, 0], ratios_RK[:, 1] - ratios_RK[:, 2]
+    return scale_R * gap_R, np.stack([gap_R, scale_R, -scale_R], axis=1)
+
+
 def _exp(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
     value_R = np.exp(ratios_RK[:, 0])
     return value_R, value_R[:, None]
@@ -81,11 +86,13 @@ COMBINERS: dict[str, Callable[[FloatArray], tuple[FloatArray, FloatArray]]] = {
     "rms_difference": _rms_difference,
     "max_difference": _max_difference,
     "difference": _difference,
+    "scaled_difference": _scaled_difference,
     "exp": _exp,
 }
 """How K ratios become one number: from (R replicates, K ratios) to the R values and their (R, K) derivatives by the ratios."""
 
 _NEVER_NEGATIVE = frozenset({"exp", "rms", "rms_difference", "max_difference"})
+_SIGNED = frozenset({"difference", "scaled_difference"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +107,7 @@ class ItemScores:
         ``ratio_k = Σ_i w_i·numerators[k, i] / Σ_i w_i·denominators[k, i]`` with item weights w.
     combine : name in `COMBINERS`
         ``rms_difference`` takes the root mean square of ``ratio_k − ratio_{k+K/2}`` for k < K/2, ``max_difference`` the
-        largest of their absolute values.
+        largest of their absolute values; ``difference`` is ``ratio_0 − ratio_1``, ``scaled_difference`` ``ratio_0·(ratio_1 − ratio_2)``.
     excluded : int
         How many items were left out because one of their numbers was not finite; counted here, never passed in.
     """
@@ -152,11 +159,19 @@ class ItemScores:
         return self.counted and len(self.numerators) == 1 and self.combine == "mean" and bool((self.numerators >= 0).all())
 
     @property
+    def bounded(self) -> bool:
+        """Whether no item adds more to a numerator than to its denominator, so that every ratio lies within −1 and 1."""
+        return bool((np.abs(self.numerators) <= self.denominators).all())
+
+    @property
     def range(self) -> tuple[float, float]:
         """The least and the largest value that scores of this kind can have, as far as the scores themselves tell."""
         negative = bool((self.numerators < 0).any() or (self.denominators < 0).any())
-        low = -math.inf if self.combine == "difference" or (negative and self.combine not in _NEVER_NEGATIVE) else 0.0
-        return (max(low, -1.0), 1.0) if self.counted and self.combine != "exp" else (low, math.inf)
+        low = -math.inf if self.combine in _SIGNED or (negative and self.combine not in _NEVER_NEGATIVE) else 0.0
+        if not self.bounded or self.combine == "exp":
+            return low, math.inf
+        high = 2.0 if negative and self.combine in (_SIGNED | {"rms_difference", "max_difference"}) else 1.0
+        return max(low, -high), high
 
     def linearise(self, weights_RN: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the statistic under each row of item weights, and what each item adds to it at the margin.

@@ -6,7 +6,10 @@ rank lies wholly below the estimate. Leaving groups of items out repeats nothing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -15,7 +18,41 @@ from balora_audit.stats.items import FloatArray
 from balora_audit.stats.paired import PairedResult
 from balora_audit.stats.seeds import over_seeds
 
-__all__ = ["jackknife_interval", "jackknife_se", "paired_jackknife"]
+__all__ = ["Jackknife", "jackknife_interval", "jackknife_se", "paired_jackknife"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jackknife:
+    """Evidence of a statistic that is no combination of ratios: its value, and its values with one group of items left out.
+
+    ``left_out`` is (G,), in an order of groups that is the same for every model; ``within`` is the range of the statistic.
+    """
+
+    items: int
+    estimate: float
+    left_out: FloatArray
+    within: tuple[float, float] = (-math.inf, math.inf)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the interval of the statistic, cut at the ends of its range."""
+        low, high = jackknife_interval(self.estimate, self.left_out, level)
+        return max(low, self.within[0]), min(high, self.within[1])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready mapping (exact: floats are written in full; an end of the range that is infinite is null)."""
+        ends = [end if math.isfinite(end) else None for end in self.within]
+        return {"items": self.items, "estimate": self.estimate, "left_out": self.left_out.tolist(), "within": ends}
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Jackknife:
+        """Rebuild from what :meth:`to_json` gave."""
+        low, high = found["within"]
+        return cls(
+            items=found["items"],
+            estimate=found["estimate"],
+            left_out=np.asarray(found["left_out"], dtype=np.float64),
+            within=(-math.inf if low is None else low, math.inf if high is None else high),
+        )
 
 
 def jackknife_se(left_out: FloatArray) -> float:

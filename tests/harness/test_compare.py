@@ -60,6 +60,12 @@ def test_items_are_paired_and_kept(finished):
     accuracy = next(row for row in found if row.metric == "acc" and row.slice.startswith("balora_noise_s2"))
     assert (accuracy.n_items, accuracy.test, accuracy.higher_is_better) == (24, "McNemar exact", True)
     assert accuracy.ci_low <= accuracy.delta <= accuracy.ci_high
+    values = {(row.method, row.metric, row.slice): row for row in record.measurements if row.probe == "harness"}
+    for metric in ("pro_anti_gap", "acc_ambiguous", "acc_disambiguated", "bias_ambiguous"):
+        row = next(row for row in found if row.metric == metric)
+        mine, theirs = (values[name, metric, row.slice] for name in (row.candidate, row.baseline))
+        assert row.delta == pytest.approx(mine.value - theirs.value)
+        assert mine.higher_is_better == row.higher_is_better == (True if metric.startswith("acc") else None)
     lines = [json.loads(line) for line in (folder / "samples" / "lora-clean-seed0.jsonl").read_text(encoding="utf-8").splitlines()]
     kept = [line for line in lines if line["set"] == "balora_noise_s2"]
     assert len(kept) == 24

@@ -15,10 +15,11 @@ def test_a_likelihood_of_e_to_the_minus_900_still_decides():
 
 
 def test_sentences_are_compared_raw_and_per_byte():
-    doc = {"sentences": ["äb" * 3, "ab" * 2], "stereotypical": 0}  # 9 and 4 bytes
+    doc = {"sentences": ["äb" * 3, "ab" * 2], "stereotypical": 0, "bias_type": "race-color"}  # 9 and 4 bytes
     found = results.sentence_pair(doc, [(-12.0, False), (-10.0, False)])
     assert found["pct_stereotype"] == 0
     assert found["pct_stereotype_per_byte"] == 1
+    assert found["pct_stereotype_race_color"] == 0
     assert found["signed_diff_per_byte"] == pytest.approx(-12 / 9 + 10 / 4)
 
 
@@ -113,33 +114,13 @@ def test_imbalance_reports_the_recall_of_the_documents_class():
     assert results.worst_class_recall([found["worst_class_recall"], (1, 0)]) == 0
 
 
-def test_the_interval_of_an_agreement_counts_a_pair_as_often_as_it_was_drawn():
-    from balora_audit.harness.aggregates import _bounds
-
-    items = [(f"p{n}", gender, int(gender == "male" and n % 4 == 0), True) for n in range(200) for gender in ("male", "female")]
-    low, high = _bounds(items, [pair for pair, *_ in items], results.gender_agreement, 0.75, 0.95)
-    assert (high - low) / 2 == pytest.approx(1.96 * math.sqrt(0.75 * 0.25 / 200), rel=0.12)  # of a share over 200 independent pairs
-
-
 def test_gaps_leave_out_a_form_that_was_cut_from_its_pair():
     assert results.pro_anti_gap([("a", "pro", 1.0), ("a", "anti", 1.0), ("b", "pro", 0.0)]) == 0
     assert results.gender_gap([("a", "male", 0, True), ("a", "female", 0, True), ("b", "male", 0, False)]) == 0
 
 
-def test_the_interval_of_the_worst_recall_draws_whole_pairs():
-    from balora_audit.harness.aggregates import _bounds
-
-    rng = np.random.default_rng(0)
-    base = [(int(n % 2), int(rng.random() < 0.6) if n % 2 else 0) for n in range(80)]
-    values, pairs = [row for row in base for _ in range(4)], [str(n) for n in range(80) for _ in range(4)]
-    once = _bounds(base, [str(n) for n in range(80)], results.worst_class_recall, 0.6, 0.95)
-    copies = _bounds(values, pairs, results.worst_class_recall, 0.6, 0.95)
-    assert copies == pytest.approx(once)
-
-
-def test_documents_of_one_pair_are_one_unit_of_a_comparison_and_ids_are_made_unique():
+def test_ids_are_made_unique():
     from balora_audit.harness.aggregates import items_of
-    from balora_audit.harness.records import HarnessResult
 
     samples = [
         {"doc": {"id": 7, "pair_id": f"p{n // 2}"}, "doc_id": n, "filter": "none", "metrics": ["acc"], "acc": float(n % 3 == 0),
@@ -148,13 +129,10 @@ def test_documents_of_one_pair_are_one_unit_of_a_comparison_and_ids_are_made_uni
     ]  # fmt: skip
     items = items_of({"samples": {"t": samples}})
     assert len({item.id for item in items}) == 6
-    scores = HarnessResult(metrics=(), items=items).scores("t", "acc")
-    assert scores.ids == ("p0", "p1", "p2")
-    assert scores.value() == pytest.approx(2 / 6)
 
 
 def test_the_gap_by_occupation_is_correlated_with_the_labour_statistics(tmp_path):
-    from balora_audit.harness.aggregates import _bounds
+    from balora_audit.harness.scores import bounds, scores_behind
 
     rng = np.random.default_rng(4)
     names = [f"job{chr(97 + n)}" for n in range(20)]
@@ -183,14 +161,8 @@ def test_the_gap_by_occupation_is_correlated_with_the_labour_statistics(tmp_path
     assert results.labour_pearson(items) == pytest.approx(brute)
     rank = [np.array([(v > z).sum() + ((z == v).sum() + 1) / 2 for v in z]) for z in (x, y)]
     assert results.labour_spearman(items) == pytest.approx(np.corrcoef(*rank)[0, 1])
-    low, high = _bounds(items, [item[1] for item in items], results.labour_pearson, brute, 0.95)
+    low, high = bounds(scores_behind(results.labour_pearson, items, [item[1] for item in items]), 0.95)
     assert low < brute < high <= 1
+    assert (high - low) / 2 == pytest.approx(2.09 * (1 - brute**2) / math.sqrt(19), rel=0.5)  # the normal theory's error, t of 19
     constant = [(*item[:3], 1.0, item[4]) for item in items]
     assert math.isnan(results.labour_pearson(constant))
-
-
-def test_a_rate_of_zero_over_pairs_has_the_uncertainty_of_the_number_of_pairs():
-    from balora_audit.harness.aggregates import _bounds
-    from balora_audit.stats import wilson
-
-    assert _bounds([0.0] * 40, [str(n // 4) for n in range(40)], None, 0.0, 0.95) == wilson(0, 10, 0.95)

@@ -94,5 +94,5 @@ def test_conditions_in_words():
 
 
 def test_unknown_metrics_are_shown_under_their_name():
-    assert info("acc_norm").title == "acc norm"
-    assert value_text(0.5, "acc_norm") == "0.500"
+    assert info("likelihood_diff").title == "likelihood diff"
+    assert value_text(0.5, "likelihood_diff") == "0.500"

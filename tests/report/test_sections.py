@@ -151,10 +151,10 @@ def test_the_harness_section_says_when_it_did_not_run(page):
 
 
 def test_harness_rows_of_unknown_metrics_are_shown(audit):
-    row = measurement(probe="harness", metric="acc_norm", slice="arc_easy (version 1.0, 0 shots)", value=0.4321)
+    row = measurement(probe="harness", metric="likelihood_diff", slice="arc_easy (version 1.0, 0 shots)", value=0.4321)
     text = words(section(parse(dataclasses.replace(bare(audit), measurements=(row,))), "harness"))
     assert "arc_easy (version 1.0, 0 shots)" in text
-    assert "acc norm" in text
+    assert "likelihood diff" in text
     assert "0.432" in text
 
 

@@ -84,7 +84,7 @@ def all_kinds(rng, n=60):
     numerators, denominators = rng.gamma(2, 1, (4, n)), rng.gamma(2, 1, (4, n))
     return [
         ItemScores(ids=tuple(map(str, range(n))), numerators=numerators[:k], denominators=denominators[:k], combine=name)
-        for name, k in (*((name, 4) for name in COMBINERS if name not in ("difference", "exp")), ("difference", 2), ("exp", 1))
+        for name, k in {**dict.fromkeys(COMBINERS, 4), "difference": 2, "scaled_difference": 3, "exp": 1}.items()
     ]
 
 
@@ -102,7 +102,14 @@ def test_what_an_item_adds_is_the_derivative_by_its_weight():
 def test_the_closed_form_error_is_near_that_of_the_bootstrap_and_exact_for_a_mean():
     values = RNG.normal(size=50)
     assert spread_of(mean_of(values), level=0.95, n_resamples=300, seed=0).error == pytest.approx(values.std() / np.sqrt(50))
-    smooth = {"mean", "geometric_mean", "rms", "difference", "exp"}  # the others have kinks, near which no error is exact
+    smooth = {
+        "mean",
+        "geometric_mean",
+        "rms",
+        "difference",
+        "scaled_difference",
+        "exp",
+    }  # the others have kinks, near which no error is exact
     for scores in (scores for scores in all_kinds(np.random.default_rng(10), n=400) if scores.combine in smooth):
         weights = bootstrap_weights(400, 2000, np.random.default_rng(11))
         found = spread_of(scores, level=0.95, n_resamples=300, seed=0)
