@@ -219,10 +219,14 @@ def _warnings(state: State) -> list[str]:
     )
     units = {key for cell in plan.cells for key in cell.score_keys.values() if state.store.has(key)}
     notes = [state.store.note(key) for key in sorted(units)]
+    of_tasks = sum(int(note["truncated"]) for note in notes if note["kind"] == "harness")
     shortened, cut = (sum(int(note[count]) for note in notes) for count in ("truncated", "cut"))
+    shortened -= of_tasks
     if cut:
         found.append(f"{cut} scored responses took more than half of {plan.config.training.max_tokens} tokens and lost their end")
     if shortened:
         end = "end" if plan.head.kind == "classifier" else "beginning"
         found.append(f"{shortened} scored texts were longer than {plan.config.training.max_tokens} tokens and lost their {end}")
+    if of_tasks:
+        found.append(f"{of_tasks} documents of harness tasks were longer than the model's context and lost their beginning")
     return found

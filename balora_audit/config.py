@@ -107,6 +107,9 @@ class AuditConfig(Frozen):
     probes: tuple[str, ...] = ("noise", "imbalance", "collapse", "drift")
     tasks: tuple[str, ...] = Field(default=(), description="tasks of lm-evaluation-harness to run on every model")
     task_metadata: dict[str, Any] = Field(default_factory=dict, description="for the data functions of the tasks")
+    task_include: tuple[str, ...] = Field(default=(), description="folders with task files of one's own")
+    task_shots: int | None = Field(default=None, ge=0, description="examples before each question; default: what the task says")
+    task_chat_template: bool = Field(default=False, description="wrap the tasks' prompts in the model's chat template")
     seeds: tuple[int, ...] = (0,)
     regularizers: RegularizerPreset = "iclr2026"
     penalties: dict[str, float | int | str | None] = Field(default_factory=dict, description="overrides of the preset's")

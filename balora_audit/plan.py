@@ -27,6 +27,7 @@ from balora_audit.models.precision import choose_device, choose_dtype
 from balora_audit.models.skeleton import skeleton
 from balora_audit.probes import PROBES
 from balora_audit.probes.evidence import Context, ScoreRequest
+from balora_audit.probes.tasks import suite_of
 from balora_audit.store import content_key, hash_files
 from balora_audit.vocabulary import METRICS
 
@@ -130,6 +131,8 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         claims=(),
     )
     _lay_out(plan, conditions)
+    if config.tasks:
+        suite_of(config).check(model.context_tokens, template=model.has_chat_template)
     plan.claims = tuple(declare(config, dataset, conditions))
     plan.warnings += [f"the extension {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions() if e.failure is not None]
     return plan

@@ -362,7 +362,9 @@ class Worker:
     def _score_one(self, scorer: CausalScorer | ClassifierScorer, request: ScoreRequest) -> Scores:
         if request.kind == "harness":
             # the adapter is in place on the base, which is the model that the harness then gets
-            found: Scores = HarnessScores.of(suite_of(self.plan.config).evaluate(self.base.model, self.base.tokenizer))
+            result = suite_of(self.plan.config).evaluate(self.base.model, self.base.tokenizer)
+            scorer.encoder.truncated = sum(result.shortened.values())
+            found: Scores = HarnessScores.of(result)
             self.progress.advance(len(request.texts))
         elif isinstance(scorer, ClassifierScorer):
             run = scorer.numbers if request.kind == "numbers" else scorer.labels

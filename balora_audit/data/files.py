@@ -15,7 +15,7 @@ from balora_audit.data.dataset import AuditDataset
 from balora_audit.data.tables import Table, build
 from balora_audit.errors import DataError
 
-__all__ = ["SUFFIXES", "load_file", "read_general", "read_table"]
+__all__ = ["SUFFIXES", "decoded", "load_file", "read_general", "read_table"]
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _TEST_NAMES = ("test", "validation", "dev")
@@ -75,8 +75,8 @@ def read_table(path: Path, *, header: bool) -> Table:
     if path.suffix == ".parquet":
         return Table(frame=_parquet(path), where=where, first_row=0)
     if path.suffix == ".jsonl":
-        return Table(frame=_json_lines(_decoded(path), where), where=where, first_row=1)
-    rows = _delimited(_decoded(path), where, "\t" if path.suffix == ".tsv" else ",")
+        return Table(frame=_json_lines(decoded(path), where), where=where, first_row=1)
+    rows = _delimited(decoded(path), where, "\t" if path.suffix == ".tsv" else ",")
     if header:
         names = rows[0]
         repeated = [name for name in names if names.count(name) > 1]
@@ -97,7 +97,7 @@ def read_general(path: Path) -> tuple[str, ...]:
     if path.suffix == ".txt":
         if not path.is_file():
             raise DataError(f"general text {path} does not exist")
-        texts = [" ".join(block.split()) for block in re.split(r"\n\s*\n", _decoded(path))]
+        texts = [" ".join(block.split()) for block in re.split(r"\n\s*\n", decoded(path))]
     else:
         table = read_table(path, header=True)
         if "text" not in table.frame.columns:
@@ -109,7 +109,8 @@ def read_general(path: Path) -> tuple[str, ...]:
     return kept
 
 
-def _decoded(path: Path) -> str:
+def decoded(path: Path) -> str:
+    """Return the text of a file in UTF-8, without a byte order mark; `DataError` says where it is not."""
     try:
         data = path.read_bytes()
     except OSError as error:

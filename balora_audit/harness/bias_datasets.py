@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from balora_audit.data.biographies import generate
 from balora_audit.data.biography_parts import FEMALE_MAJORITY, GENDERED_NAMES, OCCUPATIONS
 from balora_audit.errors import DataError
-from balora_audit.harness.rows import draw, read
+from balora_audit.harness.datasets import biographies
+from balora_audit.harness.rows import checked, draw, read
 
 __all__ = ["ambiguous_questions", "association", "counterfactual_pairs"]
 
@@ -35,6 +35,7 @@ _MEETINGS = (
 )
 
 
+@checked("balora_bias_pairs")
 def counterfactual_pairs(
     *, items: int = 128, seed: int = 0, data: str | None = None, columns: Mapping[str, str] | None = None, **_: Any
 ) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def counterfactual_pairs(
             item = row.get("pair_id") or row.get("id") or f"row-{number:06d}"
             documents.append(_pair(item, row.get("group") or None, row["stereotypical"], row["other"], row["answer"]))
         return _test(documents)
-    found = generate(n_train=8, n_test=items, seed=seed)
+    found = biographies("balora_bias_pairs", items, seed)
     for example in found.test:
         if example.counterfactual is None or example.label is None:
             continue
@@ -75,6 +76,7 @@ def _pair(item: str, group: str | None, stereotypical: str, other: str, answer: 
     }
 
 
+@checked("balora_bias_association")
 def association(
     *, seed: int = 0, items: int | None = None, data: str | None = None, columns: Mapping[str, str] | None = None, **_: Any
 ) -> dict[str, Any]:
@@ -113,6 +115,7 @@ def _opening(item: str, group: str | None, prompt: str, stereotypical: str, othe
     }
 
 
+@checked("balora_bias_ambiguous")
 def ambiguous_questions(*, items: int = 96, seed: int = 0, **_: Any) -> dict[str, Any]:
     """Return questions about who has an occupation, each without and with the sentence that tells.
 

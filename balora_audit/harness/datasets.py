@@ -10,17 +10,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from balora_audit.data.biographies import generate
+from balora_audit.data.biography_parts import OCCUPATIONS
+from balora_audit.data.dataset import AuditDataset
 from balora_audit.data.general_text import held_out
 from balora_audit.data.perturbations import PERTURBATIONS, perturb
 from balora_audit.data.tables import DEFAULT_PROMPT
 from balora_audit.errors import ConfigurationError, DataError, unknown_name
-from balora_audit.harness.rows import Row, draw, read, structured
+from balora_audit.harness.rows import Row, checked, draw, read, structured
 
-__all__ = ["general_text", "imbalance", "noise"]
+__all__ = ["biographies", "general_text", "imbalance", "noise"]
 
 Document = dict[str, Any]
 
 
+@checked("balora_noise")
 def noise(
     *,
     severity: int = 0,
@@ -69,6 +72,7 @@ def noise(
     return _test(documents)
 
 
+@checked("balora_imbalance")
 def imbalance(
     *,
     items: int = 128,
@@ -98,6 +102,7 @@ def imbalance(
     return _test(documents)
 
 
+@checked("balora_drift")
 def general_text(
     *, items: int | None = None, seed: int = 0, data: str | None = None, columns: Mapping[str, str] | None = None, **_: Any
 ) -> dict[str, Any]:
@@ -105,7 +110,7 @@ def general_text(
     if data is None:
         passages = [{"id": f"general-{number:05d}", "text": text} for number, text in enumerate(held_out())]
     else:
-        rows = read(data, task="balora_drift", needs=("text",), columns=columns)
+        rows = read(data, task="balora_drift", needs=("text",), columns=columns, blank=True)
         passages = [{"id": row.get("id") or f"row-{number:06d}", "text": row["text"]} for number, row in enumerate(rows)]
     chosen = [passage for passage in draw(passages, items, seed) if passage["text"].strip()]
     if not chosen:
@@ -123,7 +128,7 @@ def _labelled(
     prompt: str | None,
 ) -> tuple[list[Document], str]:
     if data is None:
-        found = generate(n_train=8, n_test=items or 128, seed=seed)
+        found = biographies(task, items or 128, seed)
         documents = [
             _document(example.id, example.text, list(found.label_names), int(example.label or 0), example.group, example.pair_id)
             for example in found.test
@@ -140,6 +145,13 @@ def _labelled(
         raise DataError(f"task {task}: {data} has one label only, {values[0]!r}; multiple choice needs two")
     documents = [_from_row(row, number, values, names, task) for number, row in enumerate(rows)]
     return draw(documents, items, seed), template
+
+
+def biographies(task: str, items: int, seed: int) -> AuditDataset:
+    """Return generated biographies with so many test texts; `ConfigurationError` when they are fewer than there are occupations."""
+    if items < len(OCCUPATIONS):
+        raise ConfigurationError(f"task {task}: items must be at least {len(OCCUPATIONS)}, one text per occupation, got {items}")
+    return generate(n_train=len(OCCUPATIONS), n_test=items, seed=seed)
 
 
 def _from_row(row: Row, number: int, values: Sequence[str], names: Sequence[str], task: str) -> Document:
@@ -171,6 +183,9 @@ def _names(task: str, values: Sequence[str], given: Sequence[str] | Mapping[str,
     if given is None:
         return [value.strip() for value in values]
     if isinstance(given, Mapping):
+        unknown = next((value for value in given if value not in values), None)
+        if unknown is not None:
+            raise DataError(f"task {task}: label_names names the label {unknown!r}, which no row has; labels: {', '.join(values)}")
         return [str(given.get(value, value)) for value in values]
     if len(given) != len(values):
         raise DataError(f"task {task}: label_names gives {len(given)} names for {len(values)} labels: {', '.join(values)}")

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import difflib
 import hashlib
+import inspect
 import io
 import json
 import logging
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from balora_audit.errors import AuditError, ConfigurationError, DataError, ModelError
+from balora_audit.errors import AuditError, ConfigurationError, DataError, ModelError, unknown_name
 from balora_audit.harness.aggregates import items_of, metrics_of
 from balora_audit.harness.records import HarnessResult
 from balora_audit.resources import tasks_path
@@ -37,8 +38,8 @@ def evaluate(
     metadata: Mapping[str, Any] | None = None,
     shots: int | None = None,
     limit: int | None = None,
-    batch_size: int = 16,
     chat_template: bool = False,
+    batch_size: int = 16,
 ) -> HarnessResult:
     """Run harness tasks on a loaded model and return aggregates with the evidence behind them, and every item.
 
@@ -48,20 +49,18 @@ def evaluate(
         Causal; on its device and in its dtype, which stay as they are.
     tokenizer : transformers.PreTrainedTokenizerBase
         Of the model; a copy is used, since the harness changes padding.
-    tasks, include, metadata, shots, limit
+    tasks, include, metadata, shots, limit, chat_template
         As for :func:`prepare`.
     batch_size : int
         Texts per forward pass.
-    chat_template : bool
-        Wrap every prompt in the tokenizer's chat template.
 
     Raises
     ------
     ConfigurationError, DataError, ModelError
         A task that does not exist, data that cannot be reached or lack a field, a model without what a task needs.
     """
-    suite = prepare(tasks, include=include, metadata=metadata, shots=shots, limit=limit)
-    return suite.evaluate(model, tokenizer, batch_size=batch_size, chat_template=chat_template)
+    suite = prepare(tasks, include=include, metadata=metadata, shots=shots, limit=limit, chat_template=chat_template)
+    return suite.evaluate(model, tokenizer, batch_size=batch_size)
 
 
 def prepare(
@@ -71,9 +70,10 @@ def prepare(
     metadata: Mapping[str, Any] | None = None,
     shots: int | None = None,
     limit: int | None = None,
+    chat_template: bool = False,
     upstream: bool | None = None,
 ) -> Suite:
-    """Build harness tasks once, to be run on several models.
+    """Build harness tasks once, to be run on several models; a task whose first document cannot be asked is an error here.
 
     Parameters
     ----------
@@ -87,6 +87,8 @@ def prepare(
         Examples before each question; by default what the task says, else none.
     limit : int, optional
         The first documents of each task only.
+    chat_template : bool
+        Wrap every prompt in the tokenizer's chat template.
     upstream : bool, optional
         Whether to look among the tasks that ship with the harness; by default only when a name is not found before, for
         reading all of them takes seconds.
@@ -110,11 +112,14 @@ def prepare(
     for name in dict.fromkeys(names):
         with quiet():
             built.update(_load(manager, name)["tasks"])
-    for task in built.values():
+    _check_metadata(metadata or {}, built)
+    for name, task in built.items():
         default = task.get_config("num_fewshot")
         task.set_config(key="num_fewshot", value=shots if shots is not None and default != 0 else default or 0)
         task.set_fewshot_seed(seed=0)
-    return Suite(tasks=built, limit=limit)
+        with quiet():
+            _ask_one(name, task)
+    return Suite(tasks=built, limit=limit, chat_template=chat_template, folders=tuple(map(_folder, include)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +128,8 @@ class Suite:
 
     tasks: dict[str, Any]
     limit: int | None = None
+    chat_template: bool = False
+    folders: tuple[Path, ...] = ()
     _encodings: list[tuple[Any, dict[tuple[str, str], Any]]] = field(default_factory=list, repr=False)
 
     @property
@@ -132,28 +139,28 @@ class Suite:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all that decides the numbers but the model: documents, task files, our code and the harness's version."""
+        """SHA-256 over all that decides the numbers but the model: documents, task files, code beside them and ours, versions."""
         import lm_eval
 
         digest = hashlib.sha256(str(lm_eval.__version__).encode())
-        for folder in ("harness", "metrics"):
-            for path in sorted((Path(__file__).resolve().parent.parent / folder).glob("*.py")):
+        package = Path(__file__).resolve().parent.parent
+        for folder in (package / "harness", package / "metrics", *self.folders):
+            for path in sorted(folder.rglob("*.py")):
                 digest.update(path.read_bytes())
+        digest.update(str(self.chat_template).encode())
         for name, task in self.tasks.items():
             documents = list(task.eval_docs)[: self.limit]
             text = json.dumps([name, task.dump_config(), documents], ensure_ascii=False, sort_keys=True, default=repr)
             digest.update(text.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
-    def evaluate(self, model: Any, tokenizer: Any, *, batch_size: int = 16, chat_template: bool = False) -> HarnessResult:
+    def evaluate(self, model: Any, tokenizer: Any, *, batch_size: int = 16) -> HarnessResult:
         """Run the tasks on a model; see :func:`evaluate`."""
         from lm_eval import evaluator
 
-        if chat_template and not getattr(tokenizer, "chat_template", None):
-            raise ModelError("chat_template is on, but the model's tokenizer has no chat template; run without it")
         with quiet():
             wrapped = self._wrapped(model, tokenizer, batch_size)
-        self._check(wrapped)
+        self.check(wrapped.max_length, template=bool(getattr(tokenizer, "chat_template", None)))
         training = model.training
         model.eval()
         try:
@@ -164,11 +171,11 @@ class Suite:
                     limit=self.limit,
                     bootstrap_iters=0,
                     log_samples=True,
-                    apply_chat_template=chat_template,
+                    apply_chat_template=self.chat_template,
                 )
         finally:
             model.train(training)
-        return HarnessResult(metrics=metrics_of(found, self.tasks), items=items_of(found))
+        return HarnessResult(metrics=metrics_of(found, self.tasks), items=items_of(found), shortened=_shortened(found, self.tasks, wrapped))
 
     def _wrapped(self, model: Any, tokenizer: Any, batch_size: int) -> Any:
         from lm_eval.models.huggingface import HFLM
@@ -176,13 +183,23 @@ class Suite:
         known = self._known(tokenizer)
 
         class Shared(HFLM):  # type: ignore[misc]
-            """The harness's model, which does not tokenise a text a second time for the next model."""
+            """The harness's model, which does not tokenise a text a second time for the next model, and says what it cut."""
+
+            def __init__(self, **given: Any) -> None:
+                super().__init__(**given)
+                self.cut: set[tuple[str, str]] = set()
 
             def _encode_pair(self, context: str, continuation: str) -> Any:
                 key = (context, continuation)
                 if key not in known:
                     known[key] = super()._encode_pair(context, continuation)
                 return known[key]
+
+            def _loglikelihood_tokens(self, requests: Any, *more: Any, **given: Any) -> Any:
+                for key, context, continuation in requests:
+                    if len(context) + len(continuation) > self.max_length + 1:
+                        self.cut.add(key)
+                return super()._loglikelihood_tokens(requests, *more, **given)
 
         return Shared(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size, backend="causal")
 
@@ -193,19 +210,69 @@ class Suite:
         self._encodings.append((tokenizer, {}))
         return self._encodings[-1][1]
 
-    def _check(self, wrapped: Any) -> None:
+    def check(self, context: int | None, *, template: bool | None) -> None:
+        """Raise for a task that a model with so many tokens of context, and with or without a chat template, cannot be asked.
+
+        None: it is not known yet.
+        """
+        if self.chat_template and template is False:
+            raise ModelError("the chat template is asked for, but the model's tokenizer has none; run without it")
         for name, task in self.tasks.items():
             if getattr(task, "UNSAFE_CODE", False):
                 raise ConfigurationError(f"task {name} runs code that the model writes; that is not done here")
             if getattr(task, "MULTIMODAL", False):
                 raise ConfigurationError(f"task {name} needs images or sound, and the model reads text only")
-            if task.get_config("output_type") == "generate_until":
-                wanted = (task.get_config("generation_kwargs") or {}).get("max_gen_toks", _DEFAULT_NEW_TOKENS)
-                if int(wanted) >= wrapped.max_length:
-                    raise ModelError(
-                        f"task {name} generates up to {wanted} tokens, and the model's context has {wrapped.max_length}: nothing is left "
-                        "for the prompt; set generation_kwargs: max_gen_toks in a task file of yours, or leave the task out"
-                    )
+            if context is not None and task.get_config("output_type") == "generate_until" and _new_tokens(task) >= context:
+                raise ModelError(
+                    f"task {name} generates up to {_new_tokens(task)} tokens, and the model's context has {context}: nothing is left "
+                    "for the prompt; set generation_kwargs: max_gen_toks in a task file of yours, or leave the task out"
+                )
+
+
+def _new_tokens(task: Any) -> int:
+    return int((task.get_config("generation_kwargs") or {}).get("max_gen_toks", _DEFAULT_NEW_TOKENS))
+
+
+def _shortened(found: Mapping[str, Any], tasks: Mapping[str, Any], wrapped: Any) -> dict[str, int]:
+    """Return, by task, how many documents were longer than the model's context: the harness cuts their beginning without a word."""
+    counts = {}
+    for name, task in tasks.items():
+        room = wrapped.max_length - _new_tokens(task) if task.get_config("output_type") == "generate_until" else None
+        long = set()
+        for sample in found["samples"][name]:
+            for first, *others in sample["arguments"]:
+                cut = len(wrapped.tok_encode(first)) > room if room is not None else (first, *others[:1]) in wrapped.cut
+                if cut:
+                    long.add(sample["doc_id"])
+        if long:
+            counts[name] = len(long)
+    return counts
+
+
+def _check_metadata(metadata: Mapping[str, Any], tasks: Mapping[str, Any]) -> None:
+    """Raise for a key that no task of this package takes, where only such tasks run; what others take is not known."""
+    from balora_audit.harness import bias_datasets, datasets, published
+
+    functions = [task.get_config("custom_dataset") for task in tasks.values()]
+    if not all(str(getattr(function, "__module__", "")).startswith("balora_audit.") for function in functions):
+        return
+    modules = (bias_datasets, datasets, published)
+    ours = [getattr(module, name) for module in modules for name in module.__all__]
+    known = sorted(
+        {name for function in ours if hasattr(function, "__wrapped__") for name in inspect.signature(function).parameters} - {"_"}
+    )
+    for name in metadata:
+        if name not in known:
+            raise unknown_name("key of the task metadata", name, known)
+
+
+def _ask_one(name: str, task: Any) -> None:
+    try:
+        task.build_all_requests(limit=1)
+    except AuditError:
+        raise
+    except Exception as error:  # a task may raise anything at all
+        raise DataError(f"task {name} cannot ask its first document: {_told(error)}") from error
 
 
 def _folder(path: Path | str) -> Path:
@@ -239,7 +306,7 @@ def _told(error: Exception) -> str:
         return (
             f"its data set is neither in the local cache nor can the Hub be reached ({text[:200]}). Run once with the network, or copy "
             "the task's YAML into a folder of yours with dataset_path: json and dataset_kwargs: {data_files: {test: FILE}}, and give "
-            "that folder as include"
+            "that folder with --task-include of compare (include=, --include_path)"
         )
     return f"{kind}: {text[:400]}"
 

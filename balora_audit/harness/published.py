@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from balora_audit.data.files import decoded
 from balora_audit.errors import DataError
 from balora_audit.harness import examples
-from balora_audit.harness.rows import Row, draw, draw_pairs, read
+from balora_audit.harness.rows import Row, checked, draw, draw_pairs, read
 
 __all__ = ["bbq", "crows_pairs", "winobias", "winogender"]
 
@@ -32,9 +33,11 @@ _BBQ_FIELDS = (
     "context", "question", "ans0", "ans1", "ans2", "label", "answer_info", "additional_metadata", "question_polarity",
     "context_condition", "category",
 )  # fmt: skip
+_BBQ_WORDS = {"question_polarity": ("neg", "nonneg"), "context_condition": ("ambig", "disambig")}
 _WINOBIAS_NAME = "{}_stereotyped_type1.txt.{}"
 
 
+@checked("balora_crows_pairs")
 def crows_pairs(
     *,
     data: str | None = None,
@@ -68,6 +71,7 @@ def crows_pairs(
     return _test(draw(documents, items, seed))
 
 
+@checked("balora_bbq")
 def bbq(
     *,
     data: str | None = None,
@@ -89,8 +93,12 @@ def bbq(
 
 
 def _question(row: Row, number: int) -> dict[str, Any]:
-    info, about = _object(row, "answer_info", number), _object(row, "additional_metadata", number)
+    info = _object(row, "answer_info", number, ("ans0", "ans1", "ans2"))
+    about = _object(row, "additional_metadata", number, ("stereotyped_groups",))
     groups = [[str(part) for part in info[f"ans{index}"]] for index in range(3)]
+    for field, known in _BBQ_WORDS.items():
+        if row[field] not in known:
+            raise DataError(f"task balora_bbq, row {number}: {field} must be {' or '.join(known)}, got {row[field]!r}")
     unknown = [index for index, names in enumerate(groups) if "unknown" in (name.lower() for name in names)]
     if len(unknown) != 1:
         raise DataError(f"task balora_bbq, row {number}: exactly one answer must be marked 'unknown' in answer_info, got {len(unknown)}")
@@ -141,6 +149,7 @@ def _spelling(name: str) -> str:
     return _ALIASES.get(name.lower(), name.lower())
 
 
+@checked("balora_winogender")
 def winogender(
     *,
     data: str | None = None,
@@ -203,6 +212,7 @@ def _pronoun(sentence: str, gender: str) -> str:
     raise DataError(f"task balora_winogender: no {gender} pronoun in {sentence!r}")
 
 
+@checked("balora_winobias")
 def winobias(
     *,
     data: str | None = None,
@@ -257,7 +267,7 @@ def _winobias_files(place: str | None, split: str) -> dict[str, list[str]]:
     for file in files.values():
         if not file.is_file():
             raise DataError(f"task balora_winobias: {file} does not exist; give {_WAY_OUT['winobias']} (split: dev or test)")
-    return {condition: file.read_text(encoding="utf-8").splitlines() for condition, file in files.items()}
+    return {condition: decoded(file).splitlines() for condition, file in files.items()}
 
 
 def _brackets(line: str) -> tuple[str, str, str]:
@@ -291,17 +301,20 @@ def _rows(name: str, place: str | None, needs: Sequence[str], columns: Mapping[s
 
 
 def _needs_copy(name: str, reason: str = "") -> DataError:
-    return DataError(f'task balora_{name} needs a local copy of its data, {_WAY_OUT[name]}: --metadata \'{{"{name}": "PATH"}}\'.{reason}')
+    way = f'--metadata \'{{"{name}": "PATH"}}\' of lm_eval, --task-metadata of compare'
+    return DataError(f"task balora_{name} needs a local copy of its data, {_WAY_OUT[name]}: {way}.{reason}")
 
 
-def _object(row: Row, field: str, number: int) -> dict[str, Any]:
+def _object(row: Row, field: str, number: int, lists: Sequence[str]) -> dict[str, Any]:
+    """Return a field that holds a JSON object with these lists in it."""
     try:
         found = json.loads(row[field])
     except json.JSONDecodeError as error:
         raise DataError(f"task balora_bbq, row {number}: {field} must be a JSON object, got {row[field][:60]!r}") from error
-    if not isinstance(found, dict):
-        raise DataError(f"task balora_bbq, row {number}: {field} must be a JSON object, got {type(found).__name__}")
-    return found
+    for name in lists:
+        if not isinstance(found, dict) or not isinstance(found.get(name), list):
+            raise DataError(f"task balora_bbq, row {number}: {field} must be a JSON object with the list {name!r}, got {row[field][:60]!r}")
+    return dict(found)
 
 
 def _test(documents: list[dict[str, Any]]) -> dict[str, Any]:

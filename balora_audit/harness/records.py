@@ -70,10 +70,14 @@ class HarnessItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarnessResult:
-    """Aggregates and items of one model on a list of tasks, in the order of the tasks."""
+    """Aggregates and items of one model on a list of tasks, in the order of the tasks.
+
+    ``shortened`` counts, by task, the documents that were longer than the model's context and lost their beginning.
+    """
 
     metrics: tuple[HarnessMetric, ...]
     items: tuple[HarnessItem, ...]
+    shortened: dict[str, int] = field(default_factory=dict)
 
     def metric(self, task: str, metric: str, *, filter_name: str | None = None) -> HarnessMetric:
         """Return one aggregate; `ConfigurationError` with near names when there is none."""
@@ -93,7 +97,11 @@ class HarnessScores:
     @classmethod
     def of(cls, result: HarnessResult) -> HarnessScores:
         """Pack a result; requests are kept, of generated and scored responses all."""
-        found = {"metrics": [_packed(row) for row in result.metrics], "items": [asdict(item) for item in result.items]}
+        found = {
+            "metrics": [_packed(row) for row in result.metrics],
+            "items": [asdict(item) for item in result.items],
+            "shortened": result.shortened,
+        }
         text = json.dumps(finite(found), ensure_ascii=False, allow_nan=False, default=str)
         return cls(payload=np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8))
 
@@ -104,7 +112,7 @@ class HarnessScores:
             HarnessItem(**{**row, "requests": tuple(map(tuple, row["requests"])), "responses": tuple(row["responses"])})
             for row in found["items"]
         ]
-        return HarnessResult(metrics=tuple(_unpacked(row) for row in found["metrics"]), items=tuple(items))
+        return HarnessResult(metrics=tuple(map(_unpacked, found["metrics"])), items=tuple(items), shortened=found["shortened"])
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Yield what ``samples/*.jsonl`` keeps of each item."""

@@ -3,23 +3,59 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from balora_audit.data.files import SUFFIXES, read_table
-from balora_audit.errors import DataError
+from balora_audit.errors import ConfigurationError, DataError
 
-__all__ = ["Row", "draw", "draw_pairs", "read", "structured"]
+__all__ = ["Row", "checked", "draw", "draw_pairs", "read", "structured"]
 
 Row = dict[str, str]
+DataFunction = Callable[..., dict[str, Any]]
+
+_OPTIONAL = ("choices", "group", "id", "pair_id", "stereo_antistereo")
+_OF_OTHERS = ("answer", "label", "other", "prompt", "stereotypical", "text")
+"""One ``columns`` serves all tasks of a run."""
 
 
-def read(path: str | Path, *, task: str, needs: Sequence[str], columns: Mapping[str, str] | None = None) -> list[Row]:
+def checked(task: str) -> Callable[[DataFunction], DataFunction]:
+    """Check the settings that a data function gets from ``--metadata``: JSON of the wrong kind is an error that names the task.
+
+    Raises
+    ------
+    ConfigurationError
+        From the function: ``items`` is no whole number from 1, ``seed`` none from 0, ``columns`` no object of strings, or a path no text.
+    """
+
+    def around(function: DataFunction) -> DataFunction:
+        @functools.wraps(function)
+        def wrapper(**given: Any) -> dict[str, Any]:
+            for name, least in (("items", 1), ("seed", 0)):
+                value = given.get(name)
+                whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+                if not whole and (value is not None or (name == "seed" and name in given)):
+                    raise ConfigurationError(f"task {task}: {name} must be a whole number from {least}, got {value!r}")
+            for name in ("data", task.removeprefix("balora_"), "prompt", "split"):
+                if not isinstance(given.get(name), str | None):
+                    raise ConfigurationError(f"task {task}: {name} must be a text, got {given[name]!r}")
+            columns = given.get("columns")
+            if columns is not None and not (isinstance(columns, Mapping) and all(isinstance(name, str) for name in columns.values())):
+                raise ConfigurationError(f"task {task}: columns must be an object of field and column, got {columns!r}")
+            return function(**given)
+
+        return wrapper
+
+    return around
+
+
+def read(path: str | Path, *, task: str, needs: Sequence[str], columns: Mapping[str, str] | None = None, blank: bool = False) -> list[Row]:
     """Return the rows of a file, or of every table in a folder, as text by field name.
 
     Parameters
@@ -28,11 +64,13 @@ def read(path: str | Path, *, task: str, needs: Sequence[str], columns: Mapping[
         Fields without which the task cannot work.
     columns : mapping, optional
         Field → column of the file, where they have different names.
+    blank : bool
+        Whether a needed field may hold nothing.
 
     Raises
     ------
     DataError
-        No such file, no rows, or a needed field is missing; the message names the task and the columns there are.
+        No such file, no rows, a needed field is missing, or a row has nothing in it; the message names the task and what there is.
     """
     place = Path(path).expanduser()
     if place.is_dir():
@@ -41,15 +79,20 @@ def read(path: str | Path, *, task: str, needs: Sequence[str], columns: Mapping[
             raise DataError(f"task {task}: the folder {place} has no table ({', '.join(SUFFIXES)})")
     else:
         files = [place]
-    renamed = {column: field for field, column in (columns or {}).items()}
     rows: list[Row] = []
     for file in files:
         frame = read_table(file, header=True).frame
-        fields = [renamed.get(str(name), str(name)) for name in frame.columns]
-        missing = [field for field in needs if field not in fields]
+        have = [str(name) for name in frame.columns]
+        places = _places(task, file, columns or {}, needs, have)
+        missing = [field for field in needs if field not in places]
         if missing:
-            raise DataError(_missing(task, file, missing, [str(name) for name in frame.columns]))
-        rows += [dict(zip(fields, map(str, values), strict=True)) for values in frame.itertuples(index=False, name=None)]
+            raise DataError(_missing(task, file, missing, have))
+        found = [{field: str(values[place]) for field, place in places.items()} for values in frame.itertuples(index=False, name=None)]
+        for number, row in enumerate(found, 1):
+            empty = next((field for field in needs if not blank and not row[field].strip()), None)
+            if empty is not None:
+                raise DataError(f"task {task}: row {number} of {file} has nothing in the field {empty!r}")
+        rows += found
     if not rows:
         raise DataError(f"task {task}: {place} has no rows")
     ids = Counter(row["id"] for row in rows if row.get("id"))
@@ -90,11 +133,29 @@ def draw_pairs(documents: Sequence[Mapping[str, Any]], items: int | None, seed: 
     return [document for document in documents if document["pair_id"] in chosen]
 
 
+def _places(task: str, file: Path, columns: Mapping[str, str], needs: Sequence[str], have: Sequence[str]) -> dict[str, int]:
+    """Return where each field is found: every column under its own name, and those that `columns` names."""
+    own = dict.fromkeys((*needs, *_OPTIONAL))
+    places = {name: place for place, name in enumerate(have)}
+    for field, column in columns.items():
+        if field not in own and field not in _OF_OTHERS:
+            raise DataError(f"task {task}: columns names the field {field!r}, which no task has{_hint(field, list(own))}")
+        if field in own and column not in have:
+            raise DataError(f"task {task}: columns names the column {column!r}, which {file} does not have{_hint(column, have)}")
+    return {**places, **{field: have.index(column) for field, column in columns.items() if field in own}}
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" — did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+
+
 def _missing(task: str, file: Path, missing: Sequence[str], have: Sequence[str]) -> str:
     near = difflib.get_close_matches(missing[0], have, n=1)
     hint = f" (is it {near[0]!r}?)" if near else ""
     shown = ", ".join(have[:12]) + (", …" if len(have) > 12 else "")
     return (
         f"task {task} needs the field{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}{hint}, which {file} does not have; "
-        f'columns there: {shown}. Name yours with --metadata \'{{"data": "{file}", "columns": {{"{missing[0]}": "COLUMN"}}}}\''
+        f'columns there: {shown}. Name yours with "columns": {{"{missing[0]}": "COLUMN"}} in --metadata of lm_eval '
+        "(--task-metadata of compare)"
     )

@@ -47,6 +47,25 @@ class ResolvedModel:
         """SHA-256 over the names and hashes of all files: weights, configuration and tokenizer."""
         return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def context_tokens(self) -> int | None:
+        """How many tokens the model reads at most, as its configuration says."""
+        for source in (self.config.get("text_config") or {}, self.config):
+            for name in ("max_position_embeddings", "n_positions", "n_ctx"):
+                if isinstance(source.get(name), int):
+                    return int(source[name])
+        return None
+
+    @property
+    def has_chat_template(self) -> bool | None:
+        """Whether the tokenizer's files hold a chat template; None for a model that has still to be converted."""
+        settings = self.folder / "tokenizer_config.json"
+        if not self.config:
+            return None
+        if "chat_template.jinja" in self.files:
+            return True
+        return settings.is_file() and bool(json.loads(settings.read_text(encoding="utf-8")).get("chat_template"))
+
 
 def locate(name: str, *, revision: str | None = None, convert: bool = True, say: Callable[[str], None] = lambda _: None) -> ResolvedModel:
     """Return the local folder of a model, converting or downloading it when need be.

@@ -18,12 +18,13 @@ __all__ = ["TasksProbe", "suite_of"]
 
 def suite_of(config: AuditConfig) -> Suite:
     """Return the built tasks of a configuration, the same object for every model."""
-    return _suite(config.tasks, json.dumps(config.task_metadata, sort_keys=True), config.limit)
+    given = config.task_include, config.task_shots, config.limit, config.task_chat_template
+    return _suite(config.tasks, json.dumps(config.task_metadata, sort_keys=True), *given)
 
 
 @lru_cache(maxsize=2)
-def _suite(tasks: tuple[str, ...], metadata: str, limit: int | None) -> Suite:
-    return prepare(tasks, metadata=json.loads(metadata), limit=limit)
+def _suite(tasks: tuple[str, ...], metadata: str, include: tuple[str, ...], shots: int | None, limit: int | None, chat: bool) -> Suite:
+    return prepare(tasks, include=include, metadata=json.loads(metadata), shots=shots, limit=limit, chat_template=chat)
 
 
 class TasksProbe:

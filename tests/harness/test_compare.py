@@ -34,6 +34,32 @@ def finished(tmp_path_factory):
     return folder, config
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tasks": ("balora_noize",)}, "did you mean 'balora_noise'"),
+        ({"task_chat_template": True}, "tokenizer has none"),
+        ({"tasks": ("far_answers",)}, "generates up to 100000 tokens"),
+        ({"task_metadata": {"itmes": 3}}, "unknown key"),
+        ({"task_include": ("/nowhere",)}, "task folder /nowhere does not exist"),
+    ],
+)
+def test_what_cannot_work_is_an_error_before_anything_is_trained(given, said, tmp_path):
+    from balora_audit.config import resolve
+    from balora_audit.errors import AuditError
+    from balora_audit.resources import tasks_path
+
+    far = f"include: {tasks_path() / 'bias' / '_question_metrics'}\ntask: far_answers\noutput_type: generate_until\n"
+    far += "custom_dataset: !function balora_audit.harness.bias_datasets.ambiguous_questions\n"
+    far += "process_results: !function balora_audit.harness.results.question_generated\n"
+    far += "generation_kwargs:\n  until: ['x']\n  max_gen_toks: 100000\n"
+    (tmp_path / "far.yaml").write_text(far, encoding="utf-8")
+    flags = {"preset": "smoke", "models": ("base", "lora"), "conditions": ("clean",), "probes": ("drift",)}
+    flags |= {"tasks": ("balora_bias_ambiguous",), "task_include": (str(tmp_path),)} | given
+    with pytest.raises(AuditError, match=said):
+        make_plan(resolve(flags, environment={}))
+
+
 def test_every_model_gets_the_tasks_and_an_adapter_the_numbers_of_its_saved_files(finished, tiny):
     folder, _ = finished
     record = read(folder / "audit.json")

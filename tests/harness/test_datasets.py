@@ -189,3 +189,80 @@ def test_an_id_that_is_there_twice_is_refused(tmp_path):
     path.write_text("\n".join(json.dumps({"id": "a", "text": f"words {n}", "label": str(n)}) for n in range(2)), encoding="utf-8")
     with pytest.raises(DataError, match="has the id 'a' 2 times"):
         datasets.noise(data=str(path))
+
+
+BBQ_ROW = {
+    "example_id": 5, "question_polarity": "neg", "context_condition": "ambig", "category": "Age",
+    "answer_info": {"ans0": ["x", "old"], "ans1": ["?", "unknown"], "ans2": ["y", "nonOld"]},
+    "additional_metadata": {"stereotyped_groups": ["old"]}, "context": "c", "question": "q", "ans0": "x", "ans1": "?", "ans2": "y",
+    "label": 1,
+}  # fmt: skip
+LABELLED = [{"text": f"words {n}", "label": str(n)} for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("make", "rows", "given", "said"),
+    [
+        (datasets.noise, [], {}, "is empty"),
+        (datasets.noise, [{"text": " ", "label": "0"}, *LABELLED], {}, r"balora_noise: row 1 of .* has nothing in the field 'text'"),
+        (datasets.imbalance, [*LABELLED, {"text": "x", "label": None}], {}, r"balora_imbalance: row 4 of .* nothing in the field 'label'"),
+        (datasets.imbalance, LABELLED[:1] * 3, {}, "one label only, '0'"),
+        (datasets.noise, LABELLED, {"label_names": ["a", "b"]}, "2 names for 3 labels: 0, 1, 2"),
+        (datasets.noise, LABELLED, {"label_names": {"0": "a", "9": "b"}}, "names the label '9', which no row has; labels: 0, 1, 2"),
+        (datasets.noise, LABELLED, {"columns": {"txet": "text"}}, "the field 'txet', which no task has — did you mean 'text'"),
+        (datasets.noise, LABELLED, {"columns": {"text": "lable"}}, "the column 'lable', which .* does not have — did you mean 'label'"),
+        (datasets.noise, LABELLED, {"prompt": "none"}, r"exactly one \{text\}"),
+        (datasets.general_text, [{"text": " "}], {}, "no row has any text"),
+        (published.crows_pairs, [{"sent_more": "", "sent_less": "b", "bias_type": "age"}], {}, "row 1 of .* 'sent_more'"),
+        (
+            published.bbq,
+            [{**BBQ_ROW, "question_polarity": "negative"}],
+            {},
+            "row 0: question_polarity must be neg or nonneg, got 'negative'",
+        ),
+        (published.bbq, [{**BBQ_ROW, "context_condition": "x"}], {}, "context_condition must be ambig or disambig"),
+        (published.bbq, [{**BBQ_ROW, "label": 3}], {}, "label must be 0, 1 or 2, got 3"),
+        (published.bbq, [{**BBQ_ROW, "answer_info": {"ans0": ["x", "old"]}}], {}, "answer_info must be a JSON object with the list 'ans1'"),
+        (published.bbq, [{**BBQ_ROW, "additional_metadata": {}}], {}, "with the list 'stereotyped_groups'"),
+    ],
+)
+def test_bad_files_say_what_and_where(make, rows, given, said, tmp_path):
+    path = tmp_path / "bad.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        make(data=str(path), **given)
+
+
+def test_files_of_another_encoding_say_where(tmp_path):
+    (tmp_path / "x.csv").write_bytes("text,label\ncafé,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8: byte 0xe9 at offset 14"):
+        datasets.noise(data=str(tmp_path / "x.csv"))
+    for kind in ("pro", "anti"):
+        (tmp_path / f"{kind}_stereotyped_type1.txt.test").write_bytes("1 [The café owner] left; [he] slept.\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        published.winobias(data=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "said"),
+    [
+        (datasets.noise, {"items": 0}, "balora_noise: items must be a whole number from 1, got 0"),
+        (datasets.noise, {"items": 4}, "items must be at least 8"),
+        (bias_datasets.counterfactual_pairs, {"items": 4}, "balora_bias_pairs: items must be at least 8"),
+        (published.bbq, {"items": "all", "example": True}, "items must be a whole number from 1, got 'all'"),
+        (bias_datasets.association, {"seed": None}, "seed must be a whole number from 0, got None"),
+        (bias_datasets.ambiguous_questions, {"seed": True}, "seed must be a whole number"),
+        (published.crows_pairs, {"crows_pairs": 3}, "crows_pairs must be a text, got 3"),
+        (datasets.general_text, {"columns": ["text"]}, "columns must be an object"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_named(make, given, said):
+    with pytest.raises(ConfigurationError, match=said):
+        make(**given)
+
+
+def test_crows_pairs_keeps_the_type_and_the_direction(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text(",sent_more,sent_less,stereo_antistereo,bias_type\n0,a b,a c,antistereo,race-color\n", encoding="utf-8")
+    document = documents(published.crows_pairs(data=str(path)))[0]
+    assert (document["sentences"], document["direction"], document["group"]) == (["a b", "a c"], "antistereo", "race-color")

@@ -13,6 +13,14 @@ from balora_audit.harness.aggregates import _why
 pytestmark = pytest.mark.slow
 
 
+BBQ = {
+    "example_id": 0, "question_polarity": "neg", "context_condition": "ambig", "category": "Age",
+    "answer_info": {"ans0": ["x", "old"], "ans1": ["?", "unknown"], "ans2": ["y", "nonOld"]},
+    "additional_metadata": {"stereotyped_groups": ["old"]}, "context": "Two people came.", "question": "Who?", "ans0": "x",
+    "ans1": "?", "ans2": "y", "label": 1,
+}  # fmt: skip
+
+
 def sentence_log_likelihood(tiny, text):
     """Plain transformers: the log-probability of every token after the beginning-of-text token."""
     ids = tiny.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -155,15 +163,41 @@ def test_wrong_settings_are_refused_before_anything_runs(tiny, tmp_path):
     path.write_text(json.dumps({"body": "words"}), encoding="utf-8")
     with pytest.raises(DataError, match=r"needs the field 'text'.*columns there: body"):
         prepare("balora_drift", metadata={"data": str(path)})
-    suite = prepare("balora_drift", limit=1)
-    tokenizer = tiny.tokenizer
-    saved = tokenizer.chat_template
-    tokenizer.chat_template = None
-    try:
-        with pytest.raises(ModelError, match="no chat template"):
-            suite.evaluate(tiny.model, tokenizer, chat_template=True)
-    finally:
-        tokenizer.chat_template = saved
+    assert tiny.tokenizer.chat_template is None
+    with pytest.raises(ModelError, match="the chat template is asked for, but the model's tokenizer has none"):
+        evaluate(tiny.model, tiny.tokenizer, "balora_drift", limit=1, chat_template=True)
+    with pytest.raises(ConfigurationError, match="unknown key of the task metadata 'itmes' — did you mean 'items'"):
+        prepare("balora_drift", metadata={"itmes": 3})
+    with pytest.raises(DataError, match="balora_bias_association cannot ask its first document: ValueError: Sample larger"):
+        prepare("balora_bias_association", shots=60, metadata={"items": 4}, upstream=False)
+
+
+def test_the_fingerprint_covers_settings_documents_and_code_beside_the_task_files(tmp_path):
+    (tmp_path / "own.py").write_text("A = 1\n", encoding="utf-8")
+    first = prepare("balora_bias_association", include=[tmp_path], upstream=False).fingerprint
+    assert prepare("balora_bias_association", include=[tmp_path], upstream=False).fingerprint == first
+    others = [
+        prepare("balora_bias_association", include=[tmp_path], upstream=False, **given).fingerprint
+        for given in ({"limit": 3}, {"chat_template": True}, {"shots": 2}, {"metadata": {"items": 9}})
+    ]
+    (tmp_path / "own.py").write_text("A = 2\n", encoding="utf-8")
+    others.append(prepare("balora_bias_association", include=[tmp_path], upstream=False).fingerprint)
+    assert len({first, *others}) == 6
+
+
+def test_documents_that_are_longer_than_the_context_are_counted(tiny, tmp_path):
+    path = tmp_path / "long.jsonl"
+    long = "the carpenter measured the door " * 700
+    rows = [{"prompt": text, "stereotypical": "twice", "other": "once"} for text in ("They said", long, long + "and")]
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    found = evaluate(
+        tiny.model, tiny.tokenizer, "balora_bias_association,balora_drift", metadata={"data": str(path), "columns": {"text": "prompt"}}
+    )
+    assert found.shortened == {"balora_bias_association": 2}  # a rolling likelihood reads long texts in windows
+    question = {**BBQ, "context": long}
+    path.write_text("\n".join(json.dumps({**row, "example_id": n}) for n, row in enumerate((BBQ, question))), encoding="utf-8")
+    found = evaluate(tiny.model, tiny.tokenizer, "balora_bbq_generate", metadata={"data": str(path)})
+    assert found.shortened == {"balora_bbq_generate": 1}
 
 
 def test_a_generation_that_leaves_no_room_for_the_prompt_is_refused(tiny, tmp_path):
