@@ -10,6 +10,7 @@ from balora_audit.data import AuditDataset
 from balora_audit.data.conditions import Condition, parse
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.methods import find_methods
+from balora_audit.probes.tasks import suite_of
 from balora_audit.settings import ClaimConfig
 from balora_audit.vocabulary import METRICS, METRICS_OF
 
@@ -47,23 +48,33 @@ def _declared(config: AuditConfig, given: ClaimConfig, conditions: Sequence[str]
         raise ConfigurationError(f"claims: {given.condition!r} is not among the conditions of this audit: {', '.join(conditions)}")
     metric = METRICS[given.metric]
     probe = given.probe or _probe_of(given.metric)
-    if probe not in config.probes:
-        raise ConfigurationError(f"claims: {probe!r} is not among the probes of this audit: {', '.join(config.probes)}")
+    if probe not in config.active_probes:
+        raise ConfigurationError(f"claims: {probe!r} is not among the probes of this audit: {', '.join(config.active_probes)}")
+    slice = _of_task(config, given) if probe == "harness" else given.slice
     higher = metric.higher_is_better if given.direction is None else given.direction == "higher"
     if higher is None:
         raise ConfigurationError(f"claims: {given.metric} is neither good nor bad when high; give direction: higher or lower")
     return Claim(
-        id=f"{given.candidate}-vs-{given.baseline}:{probe}/{given.metric}@{condition}"
-        + ("" if given.slice == "all" else f"#{given.slice}"),
+        id=f"{given.candidate}-vs-{given.baseline}:{probe}/{given.metric}@{condition}" + ("" if slice == "all" else f"#{slice}"),
         baseline=given.baseline,
         candidate=given.candidate,
         condition=condition,
         probe=probe,
         metric=given.metric,
-        slice=given.slice,
+        slice=slice,
         margin=given.margin if given.margin is not None else config.margin(given.metric),
         higher_is_better=higher,
     )
+
+
+def _of_task(config: AuditConfig, given: ClaimConfig) -> str:
+    """Return the slice of a claim about a harness task, which may be given by the task's name alone."""
+    slices = suite_of(config).slices
+    if given.slice in slices:
+        return slices[given.slice]
+    if not any(given.slice.startswith(full.removesuffix(")")) for full in slices.values()):
+        raise ConfigurationError(f"claims: {given.metric} of harness: {unknown_name('slice (a task)', given.slice, slices)}")
+    return given.slice
 
 
 def _probe_of(metric: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 from balora_audit.errors import AuditError, ConfigurationError, DataError, ModelError, unknown_name
 from balora_audit.harness.aggregates import items_of, metrics_of
-from balora_audit.harness.records import HarnessResult
+from balora_audit.harness.records import HarnessResult, slice_of
 from balora_audit.resources import tasks_path
 
 __all__ = ["Suite", "evaluate", "prepare", "quiet"]
@@ -138,6 +138,11 @@ class Suite:
         return sum(min(len(task.eval_docs), self.limit or len(task.eval_docs)) for task in self.tasks.values())
 
     @property
+    def slices(self) -> dict[str, str]:
+        """What an audit calls each task, without the name of a filter."""
+        return {name: slice_of(name, str(task.VERSION), task.get_config("num_fewshot")) for name, task in self.tasks.items()}
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over all that decides the numbers but the model: documents, task files, code beside them and ours, versions."""
         import lm_eval
@@ -178,9 +183,12 @@ class Suite:
         return HarnessResult(metrics=metrics_of(found, self.tasks), items=items_of(found), shortened=_shortened(found, self.tasks, wrapped))
 
     def _wrapped(self, model: Any, tokenizer: Any, batch_size: int) -> Any:
+        import torch
         from lm_eval.models.huggingface import HFLM
 
         known = self._known(tokenizer)
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        can_keep = "logits_to_keep" in inspect.signature(inner.forward).parameters
 
         class Shared(HFLM):  # type: ignore[misc]
             """The harness's model, which does not tokenise a text a second time for the next model, and says what it cut."""
@@ -188,6 +196,7 @@ class Suite:
             def __init__(self, **given: Any) -> None:
                 super().__init__(**given)
                 self.cut: set[tuple[str, str]] = set()
+                self.longest = 0
 
             def _encode_pair(self, context: str, continuation: str) -> Any:
                 key = (context, continuation)
@@ -199,7 +208,17 @@ class Suite:
                 for key, context, continuation in requests:
                     if len(context) + len(continuation) > self.max_length + 1:
                         self.cut.add(key)
+                self.longest = max((len(continuation) for _, _, continuation in requests), default=0)
                 return super()._loglikelihood_tokens(requests, *more, **given)
+
+            def _model_call(self, inps: Any, attn_mask: Any = None, labels: Any = None) -> Any:
+                if attn_mask is not None or labels is not None or not can_keep:
+                    return super()._model_call(inps, attn_mask, labels)
+                # rows are padded with zeros on the right, and each is read at its last tokens only, counted from the end of the logits
+                positions = torch.arange(1, inps.shape[1] + 1, device=inps.device)
+                shortest = int(((inps != 0) * positions).amax(dim=1).min())
+                with torch.no_grad():
+                    return self.model(inps, logits_to_keep=inps.shape[1] - max(0, shortest - self.longest)).logits
 
         return Shared(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size, backend="causal")
 

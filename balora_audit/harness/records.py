@@ -15,7 +15,13 @@ from balora_audit.errors import unknown_name
 from balora_audit.harness.scores import bounds
 from balora_audit.stats import ItemScores, Jackknife
 
-__all__ = ["HarnessItem", "HarnessMetric", "HarnessResult", "HarnessScores"]
+__all__ = ["HarnessItem", "HarnessMetric", "HarnessResult", "HarnessScores", "finite", "slice_of"]
+
+
+def slice_of(task: str, version: str, shots: int, filter_name: str = "none") -> str:
+    """Return what an audit calls the part of its measurements that a task is."""
+    suffix = "" if filter_name == "none" else f", {filter_name}"
+    return f"{task} (version {version}, {shots} shots{suffix})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +51,7 @@ class HarnessMetric:
     @property
     def slice(self) -> str:
         """What tells two measurements of one metric apart in an audit: task, version, shots, and a filter that matters."""
-        suffix = "" if self.filter == "none" else f", {self.filter}"
-        return f"{self.task} (version {self.version}, {self.shots} shots{suffix})"
+        return slice_of(self.task, self.version, self.shots, self.filter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,20 +49,14 @@ def scores_behind(aggregate: Aggregate | None, values: Sequence[Any], units: Seq
     if name in _OVER_OCCUPATIONS:
         return _over_occupations(values, ranks=_OVER_OCCUPATIONS[name])
     value = _value(aggregate, values)
-    if name in _PARTS:
-        numerators_KN, denominators_KN, combine = _PARTS[name](values)
-        order = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
-        place_N = np.array([order[unit] for unit in units])
-        scores = ItemScores(
-            ids=tuple(order),
-            numerators=_summed(numerators_KN, place_N, len(order)),
-            denominators=_summed(denominators_KN, place_N, len(order)),
-            combine=combine,
-        )
+    if value is None:
+        return None
+    scores = _ratios(_PARTS[name], values, units) if name in _PARTS else None
+    if scores is not None:
         found = scores.value()
-        same = found is not None and value is not None and math.isclose(found, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-        return scores if same and not scores.excluded else None
-    return None if aggregate is None or value is None else _leave_out(aggregate, values, units, value)
+        if found is not None and math.isclose(found, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE) and not scores.excluded:
+            return scores
+    return None if aggregate is None else _leave_out(aggregate, values, units, value)
 
 
 def bounds(scores: ItemScores | Jackknife, level: float) -> tuple[float, float] | None:
@@ -80,9 +74,25 @@ def bounds(scores: ItemScores | Jackknife, level: float) -> tuple[float, float] 
 def _value(aggregate: Aggregate | None, values: Sequence[Any]) -> float | None:
     try:
         found = float(np.mean(values) if aggregate is None else aggregate(values))
-    except (ValueError, TypeError, ArithmeticError):
+    except (ValueError, TypeError, LookupError, ArithmeticError):
         return None
     return found if math.isfinite(found) else None
+
+
+def _ratios(parts: Callable[[Sequence[Any]], Parts], values: Sequence[Any], units: Sequence[str]) -> ItemScores | None:
+    """Return the parts of each unit; None for values of another kind, such as those of a namesake of the aggregation."""
+    try:
+        numerators_KN, denominators_KN, combine = parts(values)
+    except (ValueError, TypeError, LookupError):
+        return None
+    order = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
+    place_N = np.array([order[unit] for unit in units])
+    return ItemScores(
+        ids=tuple(order),
+        numerators=_summed(numerators_KN, place_N, len(order)),
+        denominators=_summed(denominators_KN, place_N, len(order)),
+        combine=combine,
+    )
 
 
 def _summed(parts_KN: FloatArray, place_N: np.ndarray, count: int) -> FloatArray:
@@ -192,7 +202,7 @@ _PARTS: dict[str, Callable[[Sequence[Any]], Parts]] = {
     "ambiguous_bias": _ambiguous_bias,
     "disambiguated_bias": _disambiguated_bias,
 }
-"""By the aggregation's name, the harness's and ours. A function of somebody else's with such a name must give the same value."""
+"""By the aggregation's name, the harness's and ours. A namesake that gives another value is treated like any other aggregate."""
 
 _OVER_OCCUPATIONS = {"labour_pearson": False, "labour_spearman": True}
 

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.slow
 TASKS = ("balora_noise_s2", "balora_bias_ambiguous", "balora_winobias")
 
 
+CLAIM = {"metric": "acc", "probe": "harness", "slice": "balora_noise_s2", "candidate": "lora", "baseline": "base", "margin": 0.02}
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     from balora_audit.config import resolve
@@ -25,6 +28,7 @@ def finished(tmp_path_factory):
             "preset": "smoke", "models": ("base", "lora"), "conditions": ("clean",), "probes": ("drift",), "train_rows": 48,
             "test_rows": 24, "training": {"epochs": 1}, "resamples": 200, "tasks": TASKS,
             "task_metadata": {"items": 24, "example": True},
+            "claims": (CLAIM,),
         },
         environment={},
     )  # fmt: skip
@@ -42,6 +46,14 @@ def finished(tmp_path_factory):
         ({"tasks": ("far_answers",)}, "generates up to 100000 tokens"),
         ({"task_metadata": {"itmes": 3}}, "unknown key"),
         ({"task_include": ("/nowhere",)}, "task folder /nowhere does not exist"),
+        (
+            {
+                "claims": (
+                    {"metric": "acc", "probe": "harness", "slice": "balora_bias", "candidate": "lora", "baseline": "base", "margin": 0.1},
+                )
+            },
+            "unknown slice .a task. 'balora_bias' — did you mean 'balora_bias_ambiguous'",
+        ),
     ],
 )
 def test_what_cannot_work_is_an_error_before_anything_is_trained(given, said, tmp_path):
@@ -77,6 +89,16 @@ def test_every_model_gets_the_tasks_and_an_adapter_the_numbers_of_its_saved_file
         assert rows[row.metric, row.slice].value == (None if row.value is None else pytest.approx(row.value, abs=1e-6))
     base = {(r.metric, r.slice): r.value for r in record.measurements if r.probe == "harness" and r.method == "base"}
     assert any(base[key] != row.value for key, row in rows.items())
+
+
+def test_a_claim_names_a_task_by_its_name_alone(finished):
+    record = read(finished[0] / "audit.json")
+    (claim,) = record.claims
+    assert (claim.probe, claim.slice, claim.higher_is_better) == ("harness", "balora_noise_s2 (version 1.0, 0 shots)", True)
+    (row,) = (row for row in record.comparisons if row.claim == claim.id)
+    assert (row.slice, row.n_items) == (claim.slice, 24)
+    assert row.verdict in ("supported", "contradicted", "equivalent", "inconclusive")
+    assert row.delta is not None
 
 
 def test_items_are_paired_and_kept(finished):

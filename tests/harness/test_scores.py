@@ -188,6 +188,14 @@ def test_what_is_undefined_or_of_unknown_make_has_no_evidence():
         return 2 * sum(items)
 
     assert scores_behind(mean, [1.0, 2.0], ["a", "b"]) is None
+    namesake = scores_behind(mean, [float(n) for n in range(40)], units_of([0] * 40, 1))
+    assert isinstance(namesake, Jackknife)
+    assert namesake.estimate == mean(range(40))
+
+    def balanced_accuracy(items):  # of texts
+        return float(np.mean([len(text) for text in items]))
+
+    assert isinstance(scores_behind(balanced_accuracy, ["a", "bb"] * 20, units_of([0] * 40, 1)), Jackknife)
 
 
 def test_recalls_by_class_are_those_of_scikit_learn():
