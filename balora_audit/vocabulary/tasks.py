@@ -10,6 +10,8 @@ BIAS_TYPES = (
     "age", "disability", "gender", "nationality", "physical-appearance", "race-color", "religion", "sexual-orientation", "socioeconomic",
 )  # fmt: skip
 """Of CrowS-Pairs."""
+_OCCUPATIONS = ("nurse", "teacher", "engineer", "lawyer", "chef", "surgeon", "journalist", "artist")
+"""The classes of the generated balanced test."""
 
 _NANGIA = "after Nangia et al. 2020, arXiv 2010.00133"
 _BBQ = "Parrish et al. 2022, ACL Findings"
@@ -23,6 +25,10 @@ TASKS: dict[str, MetricInfo] = {
         "Share of documents whose right choice is the likeliest when each log-likelihood is divided by the length of its choice.",
         "lm-evaluation-harness",
     ),
+    **{
+        f"recall_{name}": share(f"recall: {name}", True, f"Share of the documents of class {name} that are found.", "METHODS §5")
+        for name in _OCCUPATIONS
+    },
     "label_logprob": number(
         "log-probability of the label", "nats", True, "Mean log-probability of the right label among the choices.", "docs/lm-eval.md"
     ),

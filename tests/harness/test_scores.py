@@ -226,12 +226,14 @@ def test_results_survive_packing_and_the_bytes_are_strict_json():
     json.loads(packed.payload.tobytes(), parse_constant=refuse)
 
 
-def test_the_task_file_of_crows_pairs_and_the_vocabulary_name_the_same_types():
+def test_the_task_files_and_the_vocabulary_name_the_same_types_and_classes():
     import yaml
 
     from balora_audit.resources import tasks_path
     from balora_audit.vocabulary.tasks import BIAS_TYPES
 
+    balanced = (tasks_path() / "imbalance" / "balora_imbalance_balanced.yaml").read_text(encoding="utf-8").replace("!function ", "")
+    assert {entry["metric"] for entry in yaml.safe_load(balanced)["metric_list"]} <= set(METRICS)
     text = (tasks_path() / "published" / "balora_crows_pairs.yaml").read_text(encoding="utf-8").replace("!function ", "")
     named = {entry["metric"] for entry in yaml.safe_load(text)["metric_list"]}
     by_type = {f"pct_stereotype_{name.replace('-', '_')}" for name in BIAS_TYPES}
