@@ -104,6 +104,42 @@ def test_the_stock_command_gives_the_same_numbers(tiny):
     assert compared >= 20
 
 
+def test_likelihoods_from_the_positions_that_are_read_are_those_from_all_positions(tiny):
+    """Rows of every length, with padding ids at their ends, with contexts that are cut, and with one row read from two positions."""
+    from lm_eval.models.huggingface import HFLM
+
+    ours = prepare("balora_noise_clean", limit=1)._wrapped(tiny.model, tiny.tokenizer, 4)
+    stock = HFLM(pretrained=tiny.model, tokenizer=tiny.tokenizer, batch_size=4, backend="causal")
+    draw = random.Random(0)
+    # the most that the stock class scores: a continuation that fills the whole window
+    window = ours.max_length
+    requests = [
+        (("a", "b c"), [5], [7, 9]),
+        (("a b", "c"), [5, 7], [9]),
+        (("zeros", "end"), [5, 0, 0], [0, 0]),
+        (("only", "zeros"), [0], [0, 0, 0]),
+        (("full", "window"), [5, 6, 7], [draw.randrange(len(tiny.tokenizer)) for _ in range(window)]),
+        (("cut", "context"), [draw.randrange(len(tiny.tokenizer)) for _ in range(window + 9)], [3, 0, 8]),
+    ]
+    for number in range(40):
+        context, continuation = ([draw.choice((0, 3, 11, 200)) for _ in range(draw.randint(1, most))] for most in (90, 6))
+        requests.append(((str(number), ""), context, continuation))
+    computed, whole = [], []
+    head = tiny.model.get_output_embeddings()
+    hook = head.register_forward_hook(lambda _, given, __: computed.append((given[0].shape[:2].numel(), given[0].is_contiguous())))
+    body = tiny.model.base_model.register_forward_hook(lambda _, __, out: whole.append(out[0].shape[:2].numel()))
+    try:
+        found = ours._loglikelihood_tokens(requests, disable_tqdm=True)
+    finally:
+        hook.remove()
+        body.remove()
+    expected = stock._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert [greedy for _, greedy in found] == [greedy for _, greedy in expected]
+    np.testing.assert_allclose([value for value, _ in found], [value for value, _ in expected], rtol=1e-5)
+    assert all(contiguous for _, contiguous in computed)
+    assert sum(rows for rows, _ in computed) < 0.9 * sum(whole)
+
+
 def test_versions_shots_directions_and_item_fields_are_kept(tiny):
     found = evaluate(tiny.model, tiny.tokenizer, ["balora_noise_s3"], metadata={"items": 8})
     row = found.metric("balora_noise_s3", "acc")
