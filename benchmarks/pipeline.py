@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from balora_audit.config import resolve
-from balora_audit.plan import make_plan
 from balora_audit.report import render
-from balora_audit.run import execute
+from balora_audit.run.execute import execute
+from balora_audit.run.plan import make_plan
 
 
 def main() -> None:

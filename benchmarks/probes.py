@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from balora_audit.config import resolve
-from balora_audit.plan import Plan, make_plan
 from balora_audit.probes import PROBES, ScoreRequest, Scores
 from balora_audit.progress import Silent
+from balora_audit.run.plan import Plan, make_plan
+from balora_audit.run.store import RunStore
+from balora_audit.run.worker import Worker, read_scores
 from balora_audit.scoring import LabelScores, TextScores
-from balora_audit.store import RunStore
-from balora_audit.units import Worker, read_scores
 
 
 def trained(plan: Plan, folder: Path) -> tuple[Worker, RunStore]:

@@ -14,6 +14,7 @@ from published import Batch, PublishedTrainer, adapted, stepper, training_argume
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from transformers import Trainer as PlainTrainer
 
+from balora_audit.config import AdapterConfig, TrainingConfig
 from balora_audit.data.general_text import held_out, pretraining
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach, target_modules
@@ -22,7 +23,6 @@ from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import LoadedModel
 from balora_audit.penalties import REGULARIZERS
-from balora_audit.settings import AdapterConfig, TrainingConfig
 from balora_audit.training.examples import TrainingRow
 from balora_audit.training.fused import Head
 from balora_audit.training.loop import Trainer

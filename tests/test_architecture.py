@@ -16,14 +16,15 @@ NAME = "balora_audit"
 
 # From the bottom up; a module or package may import from its own layer and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("audit", "config", "errors", "penalties", "progress", "resources", "settings", "vocabulary"),
+    ("cells", "config", "errors", "files", "metric", "penalties", "progress", "records", "resources", "slices", "vocabulary"),
     ("data", "metrics", "regularizers", "stats"),
     ("methods", "models"),
     ("scoring", "training"),
     ("harness", "probes"),
-    ("assembly", "calibration", "claims", "conclusions", "costs", "extensions", "plan", "provenance", "run", "samples", "store", "units"),
-    ("report",),
-    ("__init__", "__main__", "api", "catalogue", "cli", "doctor", "preview", "tables", "terminal"),
+    ("comparison", "extensions"),
+    ("run",),
+    ("export", "report"),
+    ("__init__", "__main__", "interface"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 
@@ -112,11 +113,11 @@ def test_imports_point_downward(path):
 @pytest.mark.parametrize(
     ("part", "package", "source"),
     [
-        ("audit", NAME, "from balora_audit.metrics import nc1"),
+        ("records", NAME, "from balora_audit.metrics import nc1"),
         ("metrics", f"{NAME}.metrics", "def late():\n    from balora_audit import probes"),
         ("stats", f"{NAME}.stats", "from ..run import execute"),
         ("models", f"{NAME}.models", "if TYPE_CHECKING:\n    import balora_audit.training.loop"),
-        ("plan", NAME, "from .report import render"),
+        ("run", f"{NAME}.run", "from ..report import render"),
     ],
 )
 def test_an_upward_import_is_found(part, package, source):
@@ -125,7 +126,7 @@ def test_an_upward_import_is_found(part, package, source):
 
 @pytest.mark.parametrize(
     ("part", "source"),
-    [("run", "from balora_audit import plan, store"), ("cli", "import balora_audit.report"), ("audit", "import json")],
+    [("run", "from balora_audit.run import plan, store"), ("interface", "import balora_audit.report"), ("records", "import json")],
 )
 def test_a_downward_or_sideways_import_is_fine(part, source):
     assert upward(source, part) == []
@@ -155,7 +156,7 @@ def test_the_lowest_layer_needs_no_torch_at_all_and_no_pandas_to_be_imported():
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [
-        ("balora_audit.cli", {"torch", "transformers", "matplotlib", "pandas"}),
+        ("balora_audit.interface.cli", {"torch", "transformers", "matplotlib", "pandas"}),
         ("balora_audit.report", {"torch", "transformers"}),
         ("balora_audit.metrics, balora_audit.stats", {"torch", "transformers"}),
     ],

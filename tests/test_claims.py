@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from balora_audit.audit import claims_hash
 from balora_audit.config import resolve
 from balora_audit.errors import AuditError
-from balora_audit.plan import make_plan
+from balora_audit.records import claims_hash
+from balora_audit.run.plan import make_plan
 
 
 def claimed(*claims):

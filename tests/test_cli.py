@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from balora_audit.cli import app
+from balora_audit.interface.cli import app
 
 RUN = CliRunner()
 
@@ -20,7 +20,7 @@ def invoke(*arguments, **environment):
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; sys.argv=['balora-audit','compare','--help'];\n"
-        "from balora_audit.cli import main\n"
+        "from balora_audit.interface.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy=[m for m in ('torch','transformers','pandas','matplotlib','sklearn','scipy') if m in sys.modules]\n"

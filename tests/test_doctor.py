@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from balora_audit import doctor
-from balora_audit.doctor import Check, collect
+from balora_audit.interface import doctor
+from balora_audit.interface.doctor import Check, collect
 
 GIGABYTE = 1_000_000_000
 
@@ -174,6 +174,6 @@ def test_the_offline_setting_is_read(monkeypatch, tmp_path, value, offline):
 
 
 def test_importing_the_doctor_loads_no_torch():
-    code = "import sys, balora_audit.doctor; print('torch' in sys.modules)"
+    code = "import sys, balora_audit.interface.doctor; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, cwd=Path.cwd())
     assert done.stdout.strip() == "False"

@@ -17,13 +17,13 @@ from balora_audit.methods.adapter import loaded
 from balora_audit.methods.imported import bring_in
 from balora_audit.models.load import HeadSpec, load
 from balora_audit.models.locate import locate
-from balora_audit.plan import make_plan
 from balora_audit.resources import TINY_MODEL_PATH
-from balora_audit.run import execute
+from balora_audit.run.execute import execute
+from balora_audit.run.plan import make_plan
+from balora_audit.run.store import RunStore
+from balora_audit.run.worker import read_scores
 from balora_audit.scoring import CausalScorer
-from balora_audit.store import RunStore
 from balora_audit.training.head_start import probe_head
-from balora_audit.units import read_scores
 
 pytestmark = pytest.mark.slow
 

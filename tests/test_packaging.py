@@ -74,7 +74,7 @@ def test_the_wheel_carries_the_licence_and_the_command(wheel):
     (commands,) = (name for name in names if name.endswith("dist-info/entry_points.txt"))
     with zipfile.ZipFile(wheel) as archive:
         assert "Apache License" in archive.read(licence).decode()
-        assert "balora-audit = balora_audit.cli:main" in archive.read(commands).decode()
+        assert "balora-audit = balora_audit.interface.cli:main" in archive.read(commands).decode()
 
 
 def run_from_wheel(unpacked, cwd, *arguments):

@@ -13,19 +13,19 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
-import balora_audit.units as units
+import balora_audit.run.worker as units
 from balora_audit import compare, load
-from balora_audit.audit import json_schema
-from balora_audit.claims import pairs
-from balora_audit.cli import app
-from balora_audit.conclusions import compare_all
+from balora_audit.comparison.claims import pairs
+from balora_audit.comparison.compare import compare_all
 from balora_audit.errors import ConfigurationError, DataError, NothingMeasured, StoreError, UnitError
-from balora_audit.plan import make_plan
+from balora_audit.interface.cli import app
+from balora_audit.records import json_schema
 from balora_audit.resources import SCHEMA_PATH, TINY_MODEL_PATH
-from balora_audit.run import execute
-from balora_audit.store import RunStore
+from balora_audit.run.execute import execute
+from balora_audit.run.plan import make_plan
+from balora_audit.run.store import RunStore
+from balora_audit.run.worker import read_scores
 from balora_audit.training.loop import Trainer
-from balora_audit.units import read_scores
 
 pytestmark = pytest.mark.slow
 

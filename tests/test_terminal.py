@@ -3,7 +3,7 @@
 import io
 import time
 
-from balora_audit.terminal import progress_for
+from balora_audit.interface.terminal import progress_for
 
 
 def test_progress_says_nothing_before_the_first_item_and_divides_by_no_zero(monkeypatch):

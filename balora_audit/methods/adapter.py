@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from balora_audit.config import AdapterConfig
 from balora_audit.errors import ConfigurationError, ModelError, UnitError
 from balora_audit.methods.fast import adapted_forward
 from balora_audit.methods.method import Factors, Method
 from balora_audit.models.load import LoadedModel
-from balora_audit.settings import AdapterConfig
 
 __all__ = ["Attached", "attach", "check", "loaded", "target_modules"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from balora_audit.audit import write_atomic
+from balora_audit.config import AdapterConfig
 from balora_audit.errors import ModelError
+from balora_audit.files import write_atomic
 from balora_audit.methods.method import Initialiser
 from balora_audit.methods.pissa import principal_factors
 from balora_audit.methods.variants import orthonormal_factors
 from balora_audit.models.load import LoadedModel
-from balora_audit.settings import AdapterConfig
 
 __all__ = ["bring_in"]
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import nn
 
+from balora_audit.config import AdapterConfig
 from balora_audit.methods.method import Factors, Method
-from balora_audit.settings import AdapterConfig
 
 __all__ = ["LORA", "kaiming_factors"]
 

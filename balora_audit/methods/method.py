@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from balora_audit.config import AdapterConfig
 from balora_audit.penalties import Penalties
-from balora_audit.settings import AdapterConfig
 
 __all__ = ["Factors", "Initialiser", "Method", "Tuning"]
 

@@ -11,9 +11,9 @@ import scipy.linalg
 import torch
 from torch import nn
 
+from balora_audit.config import AdapterConfig
 from balora_audit.methods.method import Factors, Method
 from balora_audit.models.spread import whole
-from balora_audit.settings import AdapterConfig
 
 __all__ = ["PISSA", "principal_factors"]
 

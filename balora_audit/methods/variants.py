@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from balora_audit.config import AdapterConfig
 from balora_audit.methods.lora import LORA
 from balora_audit.methods.method import Factors, Method
 from balora_audit.models.spread import whole
-from balora_audit.settings import AdapterConfig
 
 __all__ = ["DORA", "FULL", "OLORA", "RSLORA", "orthonormal_factors"]
 

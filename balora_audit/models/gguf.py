@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from balora_audit.errors import ModelError
-from balora_audit.models.cache import cache_dir
+from balora_audit.files import cache_dir
 
 __all__ = ["convert_gguf"]
 

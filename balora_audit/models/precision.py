@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from balora_audit.audit import write_atomic
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.models.cache import cache_dir
+from balora_audit.files import cache_dir, write_atomic
 
 __all__ = ["DTYPES", "choose_device", "choose_dtype", "cpu_name"]
 

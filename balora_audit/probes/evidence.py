@@ -10,13 +10,13 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from balora_audit.audit import Measurement, Series
 from balora_audit.config import AuditConfig
 from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset, Example
 from balora_audit.harness.records import HarnessScores
 from balora_audit.methods.method import Tuning
 from balora_audit.methods.weights import WeightScores
+from balora_audit.records import Measurement, Series
 from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
 from balora_audit.stats import ItemScores, Jackknife, interval, wilson
 from balora_audit.stats.items import Combine

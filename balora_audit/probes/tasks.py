@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 
-from balora_audit.audit import Measurement
 from balora_audit.config import AuditConfig
 from balora_audit.harness import prepare
 from balora_audit.harness.evaluation import Suite
 from balora_audit.harness.records import HarnessScores
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
+from balora_audit.records import Measurement
 
 __all__ = ["TasksProbe", "suite_of"]
 

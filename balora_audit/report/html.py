@@ -10,7 +10,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from balora_audit.audit import AuditRecord, read, write_atomic
+from balora_audit.files import write_atomic
+from balora_audit.records import AuditRecord, read
 from balora_audit.report.numbers import visible
 from balora_audit.report.rows import Reader
 from balora_audit.report.sections import build

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from balora_audit.audit import AuditRecord, Measurement, Series
+from balora_audit.records import AuditRecord, Measurement, Series
 from balora_audit.report.blocks import Estimate
 from balora_audit.report.numbers import MISSING, interval_text, isolated, plain, value_text
 from balora_audit.vocabulary import PROBE_TITLES, MetricInfo, Unit, learn

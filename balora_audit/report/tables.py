@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from balora_audit.audit import Comparison
+from balora_audit.records import Comparison
 from balora_audit.report.blocks import Block, Cell, Estimate, Figure, Note, Section, Table
 from balora_audit.report.figures import Line, dots
 from balora_audit.report.numbers import MISSING, change, condition_title, count_text, info, interval_text, p_text, scale

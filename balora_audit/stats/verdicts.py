@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scipy.stats import norm
 
-from balora_audit.audit import Verdict
+from balora_audit.records import Verdict
 
 __all__ = ["minimum_detectable_effect", "verdict"]
 

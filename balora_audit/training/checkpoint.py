@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from balora_audit.audit import write_atomic
+from balora_audit.files import write_atomic
 
 __all__ = ["Checkpoints", "State"]
 

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from balora_audit.config import TrainingConfig
 from balora_audit.errors import UnitError
 from balora_audit.penalties import Penalties
-from balora_audit.settings import TrainingConfig
 from balora_audit.training.checkpoint import Checkpoints, State, optimiser_tensors, restore_optimiser
 from balora_audit.training.examples import TrainingRow, batches, order_hash, set_aside, steps_per_epoch
 from balora_audit.training.loss import Weights

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from balora_audit.config import TrainingConfig
 from balora_audit.penalties import Penalties
-from balora_audit.settings import TrainingConfig
 
 __all__ = ["learning_rate_factor", "penalty_weights"]
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from balora_audit.audit import write_atomic
-from balora_audit.models.cache import cache_dir
+from balora_audit.files import cache_dir, write_atomic
 
 __all__ = ["TeacherCache"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from balora_audit.plan import make_plan
 from balora_audit.probes import PROBES
-from balora_audit.run import execute
+from balora_audit.run.execute import execute
+from balora_audit.run.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

@@ -4,11 +4,11 @@ import warnings
 import pytest
 from peft import PeftModel
 
-from balora_audit.audit import read
 from balora_audit.harness import evaluate
-from balora_audit.plan import make_plan
+from balora_audit.records import read
 from balora_audit.report import render
-from balora_audit.run import execute
+from balora_audit.run.execute import execute
+from balora_audit.run.plan import make_plan
 
 pytestmark = pytest.mark.slow
 

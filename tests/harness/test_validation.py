@@ -3,10 +3,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from balora_audit.catalogue import catalogue
-from balora_audit.cli import app
 from balora_audit.errors import DataError
 from balora_audit.harness.validation import validate
+from balora_audit.interface.cli import app
+from balora_audit.interface.listing import catalogue
 from balora_audit.resources import tasks_path
 
 pytestmark = pytest.mark.slow

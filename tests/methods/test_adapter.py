@@ -4,13 +4,13 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
+from balora_audit.config import AdapterConfig
 from balora_audit.errors import ConfigurationError, ModelError, UnitError
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach, loaded, target_modules
 from balora_audit.models.load import load, weights_hash
 from balora_audit.models.locate import locate
 from balora_audit.resources import TINY_MODEL_PATH
-from balora_audit.settings import AdapterConfig
 
 SETTINGS = AdapterConfig(rank=4, alpha=8.0)
 TRAINED = ["lora", "pissa", "balora", "rslora", "olora"]

@@ -10,12 +10,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from balora_audit.config import AdapterConfig
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach, loaded
 from balora_audit.methods.full import FullTuning, full_loaded
 from balora_audit.methods.weights import WeightAnalysis
 from balora_audit.metrics import singular_values
-from balora_audit.settings import AdapterConfig
 
 SETTINGS = AdapterConfig(rank=4, alpha=8)
 

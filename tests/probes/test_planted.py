@@ -3,8 +3,8 @@
 import pytest
 
 from balora_audit.config import resolve
-from balora_audit.plan import make_plan
-from balora_audit.run import execute
+from balora_audit.run.execute import execute
+from balora_audit.run.plan import make_plan
 
 pytestmark = pytest.mark.slow
 

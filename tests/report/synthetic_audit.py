@@ -5,7 +5,7 @@ import dataclasses
 import lxml.html
 import numpy as np
 
-from balora_audit.audit import (
+from balora_audit.records import (
     AuditRecord,
     Cell,
     Claim,

@@ -11,8 +11,8 @@ import synthetic_audit as synthetic
 from lxml import etree
 from synthetic_audit import SHA256, bare, parse
 
-from balora_audit.audit import write_atomic
 from balora_audit.errors import StoreError
+from balora_audit.files import write_atomic
 from balora_audit.report import render, render_html
 from balora_audit.report.numbers import visible
 

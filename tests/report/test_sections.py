@@ -7,7 +7,7 @@ import synthetic_audit as synthetic
 from synthetic_audit import bare, parse
 
 from balora_audit import vocabulary
-from balora_audit.audit import Cell, Failure, Measurement, Units
+from balora_audit.records import Cell, Failure, Measurement, Units
 from balora_audit.report.numbers import change, interval_text, value_text
 from balora_audit.report.sections import SECTIONS
 from balora_audit.report.sections.verdicts import VERDICTS

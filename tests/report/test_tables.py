@@ -3,7 +3,7 @@
 import pytest
 
 from balora_audit.errors import AuditError
-from balora_audit.tables import table
+from balora_audit.export.tables import table
 
 
 @pytest.mark.parametrize("kind", ["comparisons", "measurements"])

@@ -7,9 +7,9 @@ import pytest
 from statsmodels.stats.proportion import proportions_ztest
 from typer.testing import CliRunner
 
-from balora_audit.calibration import calibrate, write
-from balora_audit.calibration.simulate import KINDS, method_truth
-from balora_audit.cli import app
+from balora_audit.comparison.calibration import calibrate, write
+from balora_audit.comparison.calibration.simulate import KINDS, method_truth
+from balora_audit.interface.cli import app
 from balora_audit.progress import Silent
 from balora_audit.stats import mcnemar_exact, paired_jackknife, wilson
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
+from balora_audit.config import AdapterConfig, TrainingConfig
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import LoadedModel
 from balora_audit.penalties import REGULARIZERS
-from balora_audit.settings import AdapterConfig, TrainingConfig
 from balora_audit.training import fused
 from balora_audit.training.examples import TrainingRow
 from balora_audit.training.fused import Head, fused_loss

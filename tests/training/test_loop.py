@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from balora_audit.config import AdapterConfig, TrainingConfig
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach
 from balora_audit.models.encode import Encoder, pad
 from balora_audit.models.load import weights_hash
 from balora_audit.penalties import REGULARIZERS
-from balora_audit.settings import AdapterConfig, TrainingConfig
 from balora_audit.training.checkpoint import Checkpoints
 from balora_audit.training.examples import batches, encode_rows, order_hash, read_mask, set_aside
 from balora_audit.training.fused import Head

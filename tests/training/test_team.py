@@ -10,8 +10,8 @@ import pytest
 import torch
 import yaml
 
-from balora_audit.plan import make_plan
-from balora_audit.run import execute
+from balora_audit.run.execute import execute
+from balora_audit.run.plan import make_plan
 from balora_audit.training.team import Team
 
 SETTINGS = {

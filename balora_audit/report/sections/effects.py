@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balora_audit.audit import Comparison
+from balora_audit.records import Comparison
 from balora_audit.report.blocks import Block, Details, Figure, Note, Section
 from balora_audit.report.figures_effects import Effect, forest
 from balora_audit.report.numbers import condition_title, info, scale

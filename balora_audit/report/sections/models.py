@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from balora_audit.audit import Series
+from balora_audit.records import Series
 from balora_audit.report.blocks import Block, Cell, Details, Figure, Note, Section, Table
 from balora_audit.report.figures import Line, curves
 from balora_audit.report.numbers import MISSING, bytes_text, condition_title, count_text, digits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balora_audit.audit import SampleRow, SampleTable
+from balora_audit.records import SampleRow, SampleTable
 from balora_audit.report.blocks import Block, Cell, Note, Samples, Section, Table
 from balora_audit.report.numbers import MISSING, condition_title
 from balora_audit.report.rows import Reader

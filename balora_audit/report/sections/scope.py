@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from balora_audit.audit import claims_hash
+from balora_audit.records import claims_hash
 from balora_audit.report.blocks import Definitions, Details, Note, Section, Table
 from balora_audit.report.numbers import MISSING, condition_title, info, magnitude
 from balora_audit.report.rows import Reader

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balora_audit.audit import Cell, Failure
+from balora_audit.records import Cell, Failure
 from balora_audit.report.blocks import Badge, Block, Note, Section, Stats
 from balora_audit.report.numbers import condition_title, isolated
 from balora_audit.report.rows import Reader

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balora_audit.audit import Comparison
+from balora_audit.records import Comparison
 from balora_audit.report.blocks import Badge, Block, Card, Cards, Cell, Note, Section, Stats, Table
 from balora_audit.report.numbers import condition_title, info, value_text
 from balora_audit.report.rows import Reader

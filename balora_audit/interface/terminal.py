@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from balora_audit.audit import AuditRecord, Comparison
 from balora_audit.progress import Progress, Silent
+from balora_audit.records import AuditRecord, Comparison
 from balora_audit.vocabulary import METRICS
 
 __all__ = ["print_verdicts", "progress_for", "summary"]

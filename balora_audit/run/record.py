@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import balora_audit.audit as records
-from balora_audit import provenance
-from balora_audit.audit import AuditRecord, ModelRow, Units
+import balora_audit.records as records
 from balora_audit.data.dataset import fingerprint
 from balora_audit.extensions import described
-from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import Findings
 from balora_audit.progress import Progress
-from balora_audit.store import RunStore
+from balora_audit.records import AuditRecord, ModelRow, Units
+from balora_audit.run import provenance
+from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.store import RunStore
+from balora_audit.run.worker import Worker, adapter_is_there
 from balora_audit.training.team import Team
-from balora_audit.units import Worker, adapter_is_there
 
 __all__ = ["State", "assemble"]
 

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from balora_audit.audit import Claim, Comparison
-from balora_audit.calibration.simulate import KINDS, Kind, method_truth
-from balora_audit.conclusions import compare_all
+from balora_audit.comparison.calibration.simulate import KINDS, Kind, method_truth
+from balora_audit.comparison.compare import compare_all
 from balora_audit.config import AuditConfig
 from balora_audit.errors import ConfigurationError
 from balora_audit.probes.evidence import Context, Findings
 from balora_audit.progress import Progress
+from balora_audit.records import Claim, Comparison
 from balora_audit.stats import Jackknife, interval, jackknife_interval, wilson
 
 __all__ = ["calibrate"]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from balora_audit import costs, provenance
 from balora_audit.errors import ModelError, UnitError
+from balora_audit.files import hash_files
 from balora_audit.harness.records import HarnessScores
 from balora_audit.methods import Method
 from balora_audit.methods.adapter import Attached, attach, loaded, target_modules
@@ -26,13 +26,14 @@ from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import load
 from balora_audit.models.precision import DTYPES
 from balora_audit.penalties import Penalties
-from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import ScoreRequest, Scores
 from balora_audit.probes.tasks import suite_of
 from balora_audit.progress import Progress
 from balora_audit.regularizers import effective_k
+from balora_audit.run import costs, provenance
+from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.store import RunStore
 from balora_audit.scoring import AnswerScores, CausalScorer, ClassifierScorer, LabelScores, NumberScores, ResponseScores, TextScores
-from balora_audit.store import RunStore, hash_files
 from balora_audit.training.checkpoint import Checkpoints
 from balora_audit.training.examples import TrainingRow, encode_rows, encode_whole, steps_per_epoch
 from balora_audit.training.fused import Head
@@ -328,8 +329,8 @@ class Worker:
                     scorer.encoder.truncated = scorer.encoder.cut_responses = 0
                     found = self._weigh(cell, request, off) if request.kind == "weights" else self._score_one(scorer, request)
                     arrays = {name: value for name, value in _fields(found).items() if value is not None}
-                    encoder = scorer.encoder
-                    record = {"kind": request.kind, "truncated": encoder.truncated, "cut": encoder.cut_responses, "set": request.key}
+                    counts = {"truncated": scorer.encoder.truncated, "cut": scorer.encoder.cut_responses}
+                    record = {"kind": request.kind, **counts, "set": request.key}
                     if self.team.leads or not self.team.shards:  # with a spread base all processes compute the same
                         self.store.write(unit, record, arrays)
                     costs.record(self.plan, f"score:{request.kind}", time.perf_counter() - start, request.size)

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balora_audit.audit import AuditRecord, Comparison, Measurement, read
 from balora_audit.config import AuditConfig, resolve
 from balora_audit.progress import Progress
+from balora_audit.records import AuditRecord, Comparison, Measurement, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,17 +34,17 @@ class Audit:
 
     @property
     def measurements(self) -> pd.DataFrame:
-        """The measurements, one row each, with the columns of `balora_audit.audit.Measurement`."""
+        """The measurements, one row each, with the columns of `balora_audit.records.Measurement`."""
         return _frame(self.record.measurements, Measurement)
 
     @property
     def comparisons(self) -> pd.DataFrame:
-        """The paired comparisons, one row each, with the columns of `balora_audit.audit.Comparison`."""
+        """The paired comparisons, one row each, with the columns of `balora_audit.records.Comparison`."""
         return _frame(self.record.comparisons, Comparison)
 
     def table(self, kind: str = "comparisons", format: str = "markdown") -> str:
         """Return the ``comparisons`` or ``measurements`` with their intervals as a ``markdown`` or ``latex`` table."""
-        from balora_audit.tables import table
+        from balora_audit.export.tables import table
 
         return table(self.record, kind, format)
 
@@ -79,8 +79,8 @@ def compare(
     balora_audit.errors.AuditError
         Anything the user can mend.
     """
-    from balora_audit.plan import make_plan
-    from balora_audit.run import execute
+    from balora_audit.run.execute import execute
+    from balora_audit.run.plan import make_plan
 
     settings = config if isinstance(config, AuditConfig) else resolve(config or {})
     folder = Path(out)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from balora_audit.audit import write_atomic
-from balora_audit.models.cache import cache_dir
+from balora_audit.files import cache_dir, write_atomic
 from balora_audit.models.precision import cpu_name
 
 if TYPE_CHECKING:
-    from balora_audit.plan import Plan
+    from balora_audit.run.plan import Plan
 
 __all__ = ["per_item", "record"]
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from balora_audit.audit import SampleRow, SampleTable, write_atomic
+from balora_audit.files import write_atomic
 from balora_audit.harness.records import HarnessScores
-from balora_audit.plan import Cell, Plan
 from balora_audit.probes.evidence import ScoreRequest, Scores
 from balora_audit.probes.noisy_copies import unchanged
+from balora_audit.records import SampleRow, SampleTable
+from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.store import RunStore
 from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
-from balora_audit.store import RunStore
 
 __all__ = ["write"]
 

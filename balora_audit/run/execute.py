@@ -7,22 +7,23 @@ from pathlib import Path
 
 import yaml
 
-import balora_audit.audit as records
-from balora_audit import samples
-from balora_audit.assembly import State, assemble
-from balora_audit.audit import AuditRecord, write_atomic
-from balora_audit.claims import pairs
-from balora_audit.conclusions import compare_all
+import balora_audit.records as records
+from balora_audit.comparison.claims import pairs
+from balora_audit.comparison.compare import compare_all
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
-from balora_audit.plan import Cell, Plan
+from balora_audit.files import write_atomic
 from balora_audit.probes import PROBES
 from balora_audit.probes.collapse import features
 from balora_audit.probes.evidence import Findings, Scores
 from balora_audit.probes.projection import joint_tsne, usable_perplexities
 from balora_audit.progress import Progress, Silent
-from balora_audit.store import RunStore
+from balora_audit.records import AuditRecord
+from balora_audit.run import samples
+from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.record import State, assemble
+from balora_audit.run.store import RunStore
+from balora_audit.run.worker import read_scores
 from balora_audit.training.team import assemble_team
-from balora_audit.units import read_scores
 from balora_audit.vocabulary import BUILT_IN
 
 __all__ = ["execute"]

@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from balora_audit.config.parts import AdapterConfig, ClaimConfig, CollapseConfig, NoiseConfig, TrainingConfig, WritingConfig
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.penalties import REGULARIZERS, Family, Frozen, Penalties, RegularizerPreset
-from balora_audit.settings import AdapterConfig, ClaimConfig, CollapseConfig, NoiseConfig, TrainingConfig, WritingConfig
 
 __all__ = ["PRESETS", "AuditConfig", "resolve"]
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -38,7 +36,6 @@ __all__ = [
     "claims_hash",
     "json_schema",
     "read",
-    "write_atomic",
 ]
 
 SCHEMA_VERSION = "1.0"
@@ -312,23 +309,6 @@ def json_schema() -> Json:
     """Return the JSON Schema of ``audit.json``; ``assets/audit.schema.json`` is a copy kept equal by a test."""
     schema = _adapter().json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def write_atomic(path: Path, data: str | bytes) -> None:
-    """Write a file so that it is either the old one or the whole new one: temporary file, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    payload = data.encode("utf-8") if isinstance(data, str) else data
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @cache

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from balora_audit.audit import Claim, Comparison
 from balora_audit.config import AuditConfig
 from balora_audit.probes.evidence import Findings
+from balora_audit.records import Claim, Comparison
 from balora_audit.stats import (
     ItemScores,
     Jackknife,

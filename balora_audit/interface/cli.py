@@ -17,8 +17,8 @@ import typer
 from balora_audit.errors import AuditError
 
 if TYPE_CHECKING:
-    from balora_audit.audit import AuditRecord
     from balora_audit.config import AuditConfig
+    from balora_audit.records import AuditRecord
 
 __all__ = ["app", "main"]
 
@@ -156,13 +156,13 @@ def compare(
     """Fine-tune, probe and compare; write audit.json and report.html (the main job)."""
     with _reported(as_json=as_json, verbose=verbose):
         settings = _resolve(flags, config)
-        from balora_audit.terminal import progress_for
+        from balora_audit.interface.terminal import progress_for
 
         leads = int(os.environ.get("RANK", "0")) == 0  # of the processes that `accelerate launch` started, one speaks
         with progress_for(sys.stderr, quiet=quiet or as_json or not leads) as progress:
-            from balora_audit.plan import make_plan
             from balora_audit.report import render
-            from balora_audit.run import execute
+            from balora_audit.run.execute import execute
+            from balora_audit.run.plan import make_plan
 
             _quieten(verbose)
             plan = make_plan(settings, say=progress.say)
@@ -187,8 +187,8 @@ def plan(
     """Print what compare would do: units, what is there already, costs measured on this machine; loads no weights."""
     with _reported(as_json=as_json, verbose=verbose):
         settings = _resolve(flags, config)
-        from balora_audit.plan import make_plan
-        from balora_audit.preview import preview, print_preview
+        from balora_audit.interface.preview import preview, print_preview
+        from balora_audit.run.plan import make_plan
 
         _quieten(verbose)
         found = preview(make_plan(settings, convert=False, say=lambda text: _note(text, quiet=as_json)), out)
@@ -215,8 +215,8 @@ def tables(
 ) -> None:
     """Print the comparisons or measurements of RUN with their intervals; needs no model."""
     with _reported(as_json=False, verbose=False):
-        from balora_audit.audit import read
-        from balora_audit.tables import table
+        from balora_audit.export.tables import table
+        from balora_audit.records import read
 
         typer.echo(table(read(run), kind, format), nl=False)
 
@@ -225,7 +225,7 @@ def tables(
 def list_things(kind: Annotated[str, typer.Argument(metavar="models|methods|conditions|perturbations|probes|tasks|presets")]) -> None:
     """List what there is to choose from, one line each."""
     with _reported(as_json=False, verbose=False):
-        from balora_audit.catalogue import catalogue
+        from balora_audit.interface.listing import catalogue
 
         for name, summary in catalogue(kind).items():
             typer.echo(f"{name}\t{summary}")
@@ -237,8 +237,8 @@ def doctor(as_json: AsJson = False) -> None:
     with _reported(as_json=as_json, verbose=False):
         from dataclasses import asdict
 
-        from balora_audit.doctor import collect
-        from balora_audit.models.cache import cache_dir
+        from balora_audit.files import cache_dir
+        from balora_audit.interface.doctor import collect
 
         checks = collect(cache_dir())
         if as_json:
@@ -260,10 +260,10 @@ def calibrate(
 ) -> None:
     """Check the statistics on simulated audits with a known truth: coverage, false verdicts, power."""
     with _reported(as_json=as_json, verbose=False):
-        from balora_audit.calibration import calibrate as run
-        from balora_audit.calibration import write
-        from balora_audit.calibration.page import lines
-        from balora_audit.terminal import progress_for
+        from balora_audit.comparison.calibration import calibrate as run
+        from balora_audit.comparison.calibration import write
+        from balora_audit.comparison.calibration.page import lines
+        from balora_audit.interface.terminal import progress_for
 
         with progress_for(sys.stderr, quiet=as_json) as progress:
             found = run(min(audits, 40) if fast else audits, seed, progress, fast=fast)
@@ -359,7 +359,7 @@ class _reported:
 
 
 def _print_result(record: AuditRecord, out: Path, report: Path, *, as_json: bool) -> None:
-    from balora_audit.terminal import print_verdicts, summary
+    from balora_audit.interface.terminal import print_verdicts, summary
 
     if as_json:
         _echo_json(summary(record, out, report))

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from balora_audit.audit import write_atomic
+from balora_audit.files import write_atomic
 from balora_audit.stats import wilson
 
 __all__ = ["lines", "write"]

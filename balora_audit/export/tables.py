@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from balora_audit.audit import AuditRecord
 from balora_audit.errors import unknown_name
+from balora_audit.records import AuditRecord
 
 __all__ = ["table"]
 

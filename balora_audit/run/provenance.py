@@ -13,14 +13,13 @@ from typing import Any
 
 __all__ = ["code_hash", "git_commit", "hardware", "versions"]
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 _VERSIONED = (
     "balora-audit", "torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "numpy", "scipy",
     "scikit-learn", "datasets",
 )  # fmt: skip
 _SCORED_BY = (
-    "config.py", "settings.py", "penalties.py", "regularizers.py", "data/", "models/", "methods/", "training/", "scoring/",
-    "metrics/weights.py",
+    "config/", "penalties.py", "regularizers.py", "data/", "models/", "methods/", "training/", "scoring/", "metrics/weights.py",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balora_audit.calibration.page import write
-from balora_audit.calibration.study import calibrate
+from balora_audit.comparison.calibration.page import write
+from balora_audit.comparison.calibration.study import calibrate
 
 __all__ = ["calibrate", "write"]

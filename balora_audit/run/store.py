@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from balora_audit.audit import write_atomic
 from balora_audit.errors import StoreError
+from balora_audit.files import write_atomic
 
-__all__ = ["RunStore", "content_key", "hash_files"]
+__all__ = ["RunStore", "content_key"]
 
 _MARKERS = ("units", "config.yaml", "audit.json")
 
@@ -27,16 +27,6 @@ def content_key(kind: str, parts: Mapping[str, Any]) -> str:
     """Return the content address of a unit: kind and SHA-256 over everything that decides its result."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=list)
     return f"{kind}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
-
-
-def hash_files(folder: Path) -> dict[str, str]:
-    """Return file name → SHA-256 for the files directly in a folder."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            with path.open("rb") as stream:
-                found[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return found
 
 
 class RunStore:

@@ -8,9 +8,7 @@ from typing import Any
 
 import torch
 
-from balora_audit import provenance
-from balora_audit.audit import Claim
-from balora_audit.claims import declare
+from balora_audit.comparison.claims import declare
 from balora_audit.config import AuditConfig
 from balora_audit.data import AuditDataset, load
 from balora_audit.data.conditions import Condition, apply, parse
@@ -18,6 +16,7 @@ from balora_audit.data.dataset import fingerprint
 from balora_audit.data.perturbations import PERTURBATIONS
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.extensions import described, extensions, require
+from balora_audit.files import hash_files
 from balora_audit.methods import Method, find_methods
 from balora_audit.methods.adapter import check, target_modules
 from balora_audit.metrics import exact_match, find_extractor, guess_extractor
@@ -28,7 +27,9 @@ from balora_audit.models.skeleton import skeleton
 from balora_audit.probes import PROBES
 from balora_audit.probes.evidence import Context, ScoreRequest
 from balora_audit.probes.tasks import suite_of
-from balora_audit.store import content_key, hash_files
+from balora_audit.records import Claim
+from balora_audit.run import provenance
+from balora_audit.run.store import content_key
 from balora_audit.vocabulary import METRICS
 
 __all__ = ["Cell", "Plan", "make_plan"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from balora_audit.audit import Claim
-from balora_audit.config import AuditConfig
+from balora_audit.config import AuditConfig, ClaimConfig
 from balora_audit.data import AuditDataset
 from balora_audit.data.conditions import Condition, parse
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.methods import find_methods
 from balora_audit.probes.tasks import suite_of
-from balora_audit.settings import ClaimConfig
+from balora_audit.records import Claim
 from balora_audit.vocabulary import METRICS, METRICS_OF
 
 __all__ = ["declare", "pairs"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import typer
 
-from balora_audit import costs
-from balora_audit.plan import Cell, Plan
-from balora_audit.store import RunStore
+from balora_audit.run import costs
+from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.store import RunStore
 
 __all__ = ["preview", "print_preview"]
 

@@ -1,0 +1,1 @@
+"""From evidence to comparisons: claims, paired differences, verdicts, and their calibration."""

@@ -1,0 +1,1 @@
+"""An audit in other forms than its page."""

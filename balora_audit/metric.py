@@ -1,0 +1,65 @@
+"""What a metric *is*: one record, declared with the probe that measures it, read by claims, comparisons, report and exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Metric", "Sentence", "Unit"]
+
+Unit = Literal["share", "nats", "ratio", "number"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """How a difference is told: ``form`` has the fields candidate, baseline, title, size and word; ``word`` is `less` or `more`."""
+
+    form: str = "{candidate}'s {title} was {size} {word} than {baseline}'s"
+    less: str = "lower"
+    more: str = "higher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A metric, in everything that is said and decided about it.
+
+    The order of metrics in their probe is the order in which a reader meets them. ``{swapped}`` in a text stands for what a
+    counterfactual swaps; it is filled in before the record is kept with an audit.
+
+    Parameters
+    ----------
+    name : str
+        Unique among the metrics of an audit; what configurations and ``audit.json`` call it.
+    title, meaning, source : str
+        A few words, one sentence, and the paper or section that defines it.
+    unit : {"share", "nats", "ratio", "number"}
+        Shares are printed in percent, and their differences in points.
+    higher_is_better : bool or None
+        None where no direction is the better one.
+    margin : float, optional
+        Default δ of claims; without one a claim has to bring its own.
+    sentence : Sentence
+        How a difference between two models is told.
+    groups : tuple of str
+        The displays of its section that it belongs to.
+    against_base : {"compared", "trivial", "always"}
+        ``trivial``: a distance from the base, which the base cannot win or lose, so that no row compares with it. ``always``: compared
+        with the base whatever the baselines of the audit are (amplification).
+    follows_from_skill : bool
+        Whether a model that is right more often has another value by that alone.
+    of_training_rows : bool
+        Whether it depends on the training rows, so that an untrained model does not have one value under all conditions.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    higher_is_better: bool | None
+    meaning: str
+    source: str
+    margin: float | None = None
+    sentence: Sentence = Sentence()
+    groups: tuple[str, ...] = ()
+    against_base: Literal["compared", "trivial", "always"] = "compared"
+    follows_from_skill: bool = False
+    of_training_rows: bool = False
