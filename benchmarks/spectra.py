@@ -2,7 +2,7 @@
 
     python benchmarks/spectra.py [--rows 100000] [--dimensions 2048] [--rounds 3] [--json FILE]
 
-X is float32, made once. Beside the spectrum (Gram matrix in float64, block by block, then its eigenvalues) stand three ways
+X is float32, made once. Beside the spectrum (triangular factor in float64, block by block, then its singular values) stand three ways
 to multiply XᵀX: in float32 at once, which keeps too few digits for small singular values; in float64 block by block by a
 symmetric product; and in float64 block by block by a general product. Rounds alternate; medians are printed, as are the ratios
 and the peak memory of the process. The alignment (CKA) is that of X with a second matrix, whose blocks are made from X's on the

@@ -14,8 +14,10 @@ import inspect
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +146,13 @@ class Suite:
         """What an audit calls each task, without the name of a filter."""
         return {name: slice_of(name, str(task.VERSION), task.get_config("num_fewshot")) for name, task in self.tasks.items()}
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over all that decides the numbers but the model: documents, task files, code beside them and ours, versions."""
+        """SHA-256 over what decides the numbers besides the model and this package's code: documents, tasks, code in `folders`, lm_eval."""
         import lm_eval
 
         digest = hashlib.sha256(str(lm_eval.__version__).encode())
-        package = Path(__file__).resolve().parent.parent
-        for folder in (package / "harness", package / "metrics", *self.folders):
+        for folder in self.folders:
             for path in sorted(folder.rglob("*.py")):
                 digest.update(path.read_bytes())
         digest.update(str(self.chat_template).encode())
@@ -349,8 +350,6 @@ def quiet() -> Iterator[None]:
     """Keep the harness's notices and bars off the terminal; what matters is raised, or in the result."""
     loggers = [logging.getLogger(name) for name in ("lm_eval", "lm-eval", "datasets")]
     before = [logger.level for logger in loggers]
-    import warnings
-
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from balora_audit.errors import unknown_name
 from balora_audit.harness.scores import bounds
+from balora_audit.metric import Metric
 from balora_audit.stats import ItemScores, Jackknife
 
 __all__ = ["HarnessItem", "HarnessMetric", "HarnessResult", "HarnessScores", "finite", "slice_of"]
@@ -29,8 +30,8 @@ class HarnessMetric:
     """One aggregate. ``value`` is None when it is undefined, and ``reason`` says why.
 
     ``scores`` is the evidence that it is made of, to be paired with another model's by `balora_audit.stats`; documents with one
-    ``pair_id`` are one unit there. None where nothing is known of how documents add to it. ``higher_is_better`` is None where
-    neither end is better: a share of stereotypical sentences is best at one half.
+    ``pair_id`` are one unit there. None where nothing is known of how documents add to it. ``higher_is_better`` is the task file's own
+    word, which is what is stored; `direction` judges it.
     """
 
     task: str
@@ -47,6 +48,15 @@ class HarnessMetric:
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
         """Return the interval of the value; None when there is no evidence, or it cannot say how uncertain the value is."""
         return None if self.scores is None else bounds(self.scores, level)
+
+    def direction(self, metrics: Mapping[str, Metric]) -> bool | None:
+        """Return the task's direction, or None where the record of the metric says that neither end is better.
+
+        A task file cannot say that: a share of stereotypical sentences is best at one half. `metrics` maps names to their records;
+        a metric that is not among them keeps the task's word.
+        """
+        known = metrics.get(self.metric)
+        return None if known is not None and known.higher_is_better is None else self.higher_is_better
 
     @property
     def slice(self) -> str:

@@ -7,6 +7,7 @@ import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -257,16 +258,15 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _is_upstream(name: str) -> bool:
+    return name in _upstream()
+
+
+@cache
+def _upstream() -> frozenset[str]:
     from lm_eval.tasks import TaskManager
 
-    global _upstream
-    if _upstream is None:
-        with quiet():
-            _upstream = frozenset(TaskManager().all_tasks)
-    return name in _upstream
-
-
-_upstream: frozenset[str] | None = None
+    with quiet():
+        return frozenset(TaskManager().all_tasks)
 
 
 def _build(root: Path, name: str, file: _File, problems: list[Problem]) -> int | None:

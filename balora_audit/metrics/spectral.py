@@ -6,7 +6,7 @@ unless ``center=False``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.linalg import eigh
 
 from balora_audit.metrics.arrays import Float, matrix, numpy_of
 from balora_audit.metrics.streamed import BLOCK_ROWS, Moments
+from balora_audit.metrics.triangle import Triangle, each_left_out, without_rounding
 
 __all__ = [
     "OF_SINGULAR_VALUES",
@@ -32,33 +33,28 @@ __all__ = [
     "stable_rank",
 ]
 
-_RELATIVE_ZERO = 1e-10
 _TALL = 4
 _FEW = 1024
-"""Up to so many items a direct decomposition is quick, and it keeps twice the digits."""
+"""Up to so many items a direct decomposition is quick."""
 
 
 def singular_values(x: Any, *, center: bool = True) -> Float:
     """Return the singular values, largest first; raises `ValueError` for a matrix of rank 0.
 
-    With many more items than dimensions they come from the Gram matrix, block by block (`Moments`); else from a direct
-    decomposition. Both in float64.
+    With many more items than dimensions they come from a triangular factor, which blocks of rows add up to (`Triangle`); else from
+    a direct decomposition. Both in float64, to the same digits.
     """
     raw = numpy_of(x)
     if _is_tall(raw):
-        return _moments(raw).singular_values(center=center)
-    sigma = np.linalg.svd(matrix(raw, center=center), compute_uv=False)
-    if sigma[0] <= np.finfo(np.float64).tiny or not np.isfinite(sigma[0]):
-        raise ValueError("all features are the same (rank 0): the spectrum has no shape")
-    # Rounding leaves values near 1e-16 where centring or exact dependence makes them zero.
-    return np.asarray(np.where(sigma > _RELATIVE_ZERO * sigma[0], sigma, 0.0))
+        return _triangle(raw).singular_values(center=center)
+    return without_rounding(np.linalg.svd(matrix(raw, center=center), compute_uv=False))
 
 
 def leave_group_out_singular_values(x: Any, groups: Any, *, center: bool = True) -> list[Float]:
     """Return the singular values with each group of items left out, groups in ascending order.
 
-    ``groups`` (N,) holds a group number per item. Each is centred anew. With many more items than dimensions, the group's own
-    moments are taken off the whole's instead of starting again.
+    ``groups`` (N,) holds a group number per item. Each is centred anew. With many more items than dimensions, the
+    groups are factored once each, and their factors joined, instead of starting again.
     """
     raw, of = numpy_of(x), np.asarray(groups)
     if of.shape != raw.shape[:1]:
@@ -68,12 +64,15 @@ def leave_group_out_singular_values(x: Any, groups: Any, *, center: bool = True)
         raise ValueError("leaving a group out needs at least two groups")
     if not _is_tall(raw):
         return [singular_values(raw[of != name], center=center) for name in names]
-    whole = _moments(raw)
-    return [whole.without(_moments(raw[of == name])).singular_values(center=center) for name in names]
+    parts = [_triangle(raw[of == name]) for name in names]
+    return [others.singular_values(center=center) for others in each_left_out(parts)]
 
 
 def leading_directions(x: NDArray[Any], k: int, *, center: bool = True) -> Float:
-    """Return the k leading right singular vectors, (k, D), by the same choice of route as `singular_values`."""
+    """Return the k leading right singular vectors, (k, D); of many more items than dimensions, from the Gram matrix.
+
+    That keeps the digits of leading directions: it is the last ones that are lost in a Gram matrix.
+    """
     if _is_tall(x):
         size = x.shape[1]
         _, vectors = eigh(_moments(x).gram(center=center), subset_by_index=(size - k, size - 1), check_finite=False)
@@ -85,11 +84,22 @@ def _is_tall(x: NDArray[Any]) -> bool:
     return x.ndim == 2 and len(x) >= _TALL * x.shape[1] and len(x) > _FEW
 
 
+def _triangle(x: NDArray[Any]) -> Triangle:
+    found = Triangle(x.shape[1])
+    for block in _blocks(x):
+        found.add(block)
+    return found
+
+
 def _moments(x: NDArray[Any]) -> Moments:
     found = Moments(x.shape[1])
-    for start in range(0, len(x), BLOCK_ROWS):
-        found.add(x[start : start + BLOCK_ROWS])
+    for block in _blocks(x):
+        found.add(block)
     return found
+
+
+def _blocks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    return (x[start : start + BLOCK_ROWS] for start in range(0, len(x), BLOCK_ROWS))
 
 
 def normalised_spectrum(x: Any, *, center: bool = True) -> Float:

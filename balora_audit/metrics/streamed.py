@@ -1,8 +1,4 @@
-"""Spectra and alignment of feature matrices that come in blocks of rows: nothing of size N × D is ever copied (METHODS §6).
-
-Where there are many more items than dimensions, the singular values of the centred matrix are the roots of the eigenvalues of
-its D × D Gram matrix, which a stream of blocks adds up in float64.
-"""
+"""Gram matrices and alignment of features that come in blocks of rows: nothing of size N × D is ever copied (METHODS §6)."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigvalsh
 from scipy.linalg.blas import dsyrk
 
 from balora_audit.metrics.arrays import Float, matrix
@@ -18,8 +13,6 @@ from balora_audit.metrics.arrays import Float, matrix
 __all__ = ["BLOCK_ROWS", "Moments", "streamed_cka"]
 
 BLOCK_ROWS = 4096
-FLOOR = 3e-8
-"""Singular values below this share of the largest are rounding errors of the Gram matrix and count as 0."""
 
 
 class Moments:
@@ -63,20 +56,6 @@ class Moments:
         self._gram_DD = dsyrk(1.0, rows_ND.T, beta=1.0, c=self._gram_DD, overwrite_c=1)
         return np.asarray(rows_ND)
 
-    def without(self, other: Moments) -> Moments:
-        """Return the moments of these rows less those of another stream, which must be among them."""
-        if self._shift_D is None or other._shift_D is None:
-            raise ValueError("a stream without rows has no moments")
-        found = Moments(self.dimensions)
-        by_D = other._shift_D - self._shift_D
-        moved_sum_D = other._sum_D + other.count * by_D
-        cross_DD = np.outer(by_D, other._sum_D)
-        moved_DD = other._gram_DD + np.triu(cross_DD + cross_DD.T + other.count * np.outer(by_D, by_D))
-        found.count, found._shift_D = self.count - other.count, self._shift_D
-        found._sum_D = self._sum_D - moved_sum_D
-        found._gram_DD = np.asfortranarray(self._gram_DD - moved_DD)
-        return found
-
     @property
     def mean(self) -> Float:
         """The mean row, (D,)."""
@@ -94,18 +73,6 @@ class Moments:
             return np.asarray(whole - np.outer(self._sum_D, self._sum_D) / self.count)
         cross = np.outer(self._shift_D, self._sum_D)
         return np.asarray(whole + cross + cross.T + self.count * np.outer(self._shift_D, self._shift_D))
-
-    def singular_values(self, *, center: bool = True) -> Float:
-        """Return the singular values of the rows, largest first, min(N, D) of them; raises `ValueError` for rank 0.
-
-        Values below `FLOOR` times the largest come out as 0: their squares are lost in the rounding of the Gram matrix.
-        """
-        eigenvalues = eigvalsh(self.gram(center=center), overwrite_a=True, check_finite=False)[::-1]
-        largest = float(eigenvalues[0])
-        if largest <= np.finfo(np.float64).tiny:
-            raise ValueError("all features are the same (rank 0): the spectrum has no shape")
-        kept = eigenvalues[: min(self.count, self.dimensions)]
-        return np.asarray(np.sqrt(np.where(kept > FLOOR**2 * largest, kept, 0.0)))
 
 
 def streamed_cka(pairs: Iterable[tuple[Any, Any]]) -> float:

@@ -9,6 +9,7 @@ import torch
 from balora_audit.errors import ConfigurationError, DataError, ModelError
 from balora_audit.harness import evaluate, prepare
 from balora_audit.harness.aggregates import _why
+from balora_audit.harness.evaluation import Suite
 
 pytestmark = pytest.mark.slow
 
@@ -219,6 +220,21 @@ def test_the_fingerprint_covers_settings_documents_and_code_beside_the_task_file
     (tmp_path / "own.py").write_text("A = 2\n", encoding="utf-8")
     others.append(prepare("balora_bias_association", include=[tmp_path], upstream=False).fingerprint)
     assert len({first, *others}) == 6
+
+
+def test_documents_are_hashed_once_for_all_the_models_of_a_suite():
+    read = []
+
+    class Task:
+        eval_docs = ({"text": "a"}, {"text": "b"})
+
+        def dump_config(self):
+            read.append(self)
+            return {"task": "t"}
+
+    suite = Suite(tasks={"t": Task()})
+    assert suite.fingerprint == suite.fingerprint
+    assert len(read) == 1
 
 
 def test_documents_that_are_longer_than_the_context_are_counted(tiny, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from scipy.stats import bootstrap
 from sklearn.metrics import matthews_corrcoef, recall_score
 
 from balora_audit.harness import results
+from balora_audit.harness.aggregates import metrics_of
 from balora_audit.harness.records import HarnessMetric, HarnessResult, HarnessScores, finite
 from balora_audit.harness.scores import bounds, scores_behind
+from balora_audit.metric import Metric
 from balora_audit.stats import ItemScores, Jackknife, paired, paired_jackknife, wilson
 from balora_audit.vocabulary import METRICS
 
@@ -224,6 +227,32 @@ def test_results_survive_packing_and_the_bytes_are_strict_json():
         raise AssertionError(word)
 
     json.loads(packed.payload.tobytes(), parse_constant=refuse)
+
+
+def test_a_corrected_direction_reaches_results_that_were_stored_before():
+    row = HarnessMetric(task="t", version="1", shots=0, filter="none", metric="m", value=0.5, higher_is_better=False, n_items=2)
+    stored = HarnessScores.of(HarnessResult(metrics=(row,), items=())).result().metrics[0]
+    assert stored.higher_is_better is False
+    record = Metric(name="m", title="m", unit="share", higher_is_better=None, meaning="", source="")
+    assert stored.direction({"m": record}) is None
+    assert stored.direction({"m": replace(record, higher_is_better=True)}) is False
+    assert stored.direction({}) is False
+    assert replace(row, higher_is_better=None).direction({}) is None
+
+
+def test_what_is_kept_of_a_direction_is_the_tasks_own_word():
+    class Task:
+        def higher_is_better(self):
+            return {"pct_stereotype": False, "acc": True}
+
+        def aggregation(self):
+            return {}
+
+    samples = [{"filter": "none", "doc_id": 0, "doc": {}, "pct_stereotype": 1.0, "acc": 1.0, "other": 1.0}]
+    results = {"pct_stereotype,none": 1.0, "acc,none": 1.0, "other,none": 1.0, "alias": "t"}
+    found = {"results": {"t": results}, "samples": {"t": samples}, "versions": {"t": 1}, "n-shot": {"t": 0}}
+    rows = {row.metric: row.higher_is_better for row in metrics_of(found, {"t": Task()})}
+    assert rows == {"pct_stereotype": False, "acc": True, "other": None}
 
 
 def test_the_task_files_and_the_vocabulary_name_the_same_types_and_classes():
