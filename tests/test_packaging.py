@@ -47,6 +47,7 @@ def unpacked(wheel, tmp_path_factory):
 @pytest.mark.parametrize(
     ("folder", "inside", "essential"),
     [
+        ("balora_audit", "balora_audit", ".py"),
         ("tasks", "balora_audit/_data/tasks", ".yaml"),
         ("reports/templates", "balora_audit/_data/templates", ".j2"),
         ("balora_audit/assets/tiny-llama", "balora_audit/assets/tiny-llama", ".safetensors"),

@@ -32,7 +32,10 @@ def set_aside(rows: Sequence[Row], rng: np.random.Generator, test_rows: int) -> 
 
 
 def subsample(rows: Sequence[Row], most: int, rng: np.random.Generator) -> list[Row]:
-    """Return at most `most` rows, each class in proportion and never lost while there is room; order is kept."""
+    """Return `most` of the rows, each class in proportion; order is kept.
+
+    No class is lost: where the smallest ones have no whole row by proportion they keep one, and there can be more rows than `most`.
+    """
     if len(rows) <= most:
         return list(rows)
     by_label = _places_by_label(rows)

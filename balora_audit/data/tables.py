@@ -114,16 +114,18 @@ def _choose(train: Sequence[Row], test: Sequence[Row], reading: Reading, *, wher
     dropped = len(train) - len(kept)
     train_rows = subsample(kept, reading.train_rows, rng)
     test_rows = subsample(test, reading.test_rows, rng)
-    reasons = f"{where} has no more" + (f" besides {dropped} with the text of a test row" if dropped else ""), f"{test_where} has no more"
     if test_where is None:
-        reasons = f"{where} has no more besides the test rows", _few_set_aside(len(train) + len(test), reading.test_rows, where)
+        few_train, few_test = f"{where} has no more besides the test rows", _few_set_aside(len(train) + len(test), reading.test_rows, where)
+    else:
+        besides = f" besides {dropped} with the text of a test row" if dropped else ""
+        few_train, few_test = f"{where} has no more{besides}", f"{test_where} has no more"
     return _Chosen(
         train=train_rows,
         test=test_rows,
         dropped=dropped,
         notes=(
-            *_shortfall("training", len(train_rows), reading.train_rows, reasons[0]),
-            *_shortfall("test", len(test_rows), reading.test_rows, reasons[1]),
+            *_shortfall("training", len(train_rows), reading.train_rows, few_train),
+            *_shortfall("test", len(test_rows), reading.test_rows, few_test),
         ),
     )
 

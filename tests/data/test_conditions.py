@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from balora_audit.data.biographies import generate
-from balora_audit.data.conditions import apply, parse
-from balora_audit.errors import ConfigurationError
+from balora_audit.data.conditions import CONDITIONS, Condition, apply, available, parse
+from balora_audit.errors import ConfigurationError, DataError
 
 DATA = generate(n_train=800, n_test=8, seed=0, correlation=0.5)
 
@@ -56,6 +56,57 @@ def test_combinations_apply_each_part():
     assert str(parse("noise:0.2+imbalance:10")) == "imbalance:10+noise:0.2"
 
 
+def test_kinds_are_applied_in_the_order_of_the_table_each_with_its_own_stream():
+    assert list(CONDITIONS) == ["correlate", "imbalance", "noise"]
+    both, alone = apply(DATA, parse("noise:0.2+correlate:0.9"), 3), apply(DATA, parse("correlate:0.9"), 3)
+    assert [example.id for example in both.train] == [example.id for example in alone.train]
+    assert list(both.changed) == ["correlate_kept", "flipped", "removed"]
+    kept = replace(DATA, train=alone.train)
+    assert apply(kept, parse("noise:0.2"), 3).train == both.train
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical", "title"),
+    [
+        (" clean ", "clean", "clean data"),
+        ("noise:.30", "noise:0.3", "30 % wrong labels"),
+        ("noise:0.1 + imbalance:20.0", "imbalance:20+noise:0.1", "imbalance 20:1, 10 % wrong labels"),
+        ("correlate:1", "correlate:1", "group–label correlation 1"),
+        ("imbalance:1e5", "imbalance:100000", "imbalance 100000:1"),
+        ("noise:0.00001", "noise:1e-05", "0.001 % wrong labels"),
+    ],
+)
+def test_a_condition_has_one_name_and_one_title(text, canonical, title):
+    condition = parse(text)
+    assert (str(condition), condition.title) == (canonical, title)
+    assert parse(str(condition)) == condition
+    assert hash(parse(str(condition))) == hash(condition)
+
+
+def test_doses_are_read_by_kind():
+    condition = Condition((("noise", 0.1), ("imbalance", 20.0)))
+    assert (condition.noise, condition.imbalance, condition.correlate) == (0.1, 20.0, None)
+    assert condition == Condition((("imbalance", 20.0), ("noise", 0.1)))
+    assert not condition.is_clean
+    assert Condition().is_clean
+
+
+@pytest.mark.parametrize("doses", [(("noise", 0.1), ("noise", 0.2)), (("nosie", 0.1),)])
+def test_doses_of_no_kind_or_of_one_kind_twice_are_refused(doses):
+    with pytest.raises(ValueError, match="of different kinds among correlate, imbalance, noise"):
+        Condition(doses)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_every_kind_shows_an_example_that_works(name):
+    kind = CONDITIONS[name]
+    assert kind.name == name
+    assert available()[kind.form] == kind.summary
+    condition = parse(f"{name}:{kind.example}")
+    assert condition.dose(name) == float(kind.example)
+    assert apply(DATA, condition, 0).train != DATA.train
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.sampled_from(["noise:0.3", "imbalance:20", "correlate:0.8"]), st.integers(0, 1000))
 def test_a_seed_decides_everything(text, seed):
@@ -74,6 +125,14 @@ def test_a_seed_decides_everything(text, seed):
         ("correlate:0.2", "out of range"),
         ("noise:0.1+noise:0.2", "twice"),
         ("noise:nan", "needs a number"),
+        ("noise:inf", "needs a number"),
+        ("noise:1", "out of range: each training label"),
+        ("imbalance:1", "out of range"),
+        ("imbalance:1000000", "out of range"),
+        ("correlate:1.01", "out of range"),
+        ("clean:1", "unknown condition"),
+        ("clean+noise:0.1", "unknown condition 'clean'"),
+        ("", "unknown condition ''"),
     ],
 )
 def test_wrong_conditions_are_refused(text, says):
@@ -85,3 +144,17 @@ def test_correlate_without_groups_says_how_to_get_them():
     bare = replace(DATA, train=tuple(replace(e, group=None) for e in DATA.train))
     with pytest.raises(ConfigurationError, match="--columns group="):
         apply(bare, parse("correlate:0.8"), 0)
+
+
+def test_correlate_needs_both_groups_in_every_class():
+    one_sided = replace(DATA, train=tuple(replace(e, group="male") if e.label == 0 else e for e in DATA.train))
+    with pytest.raises(DataError, match=f"class '{DATA.label_names[0]}' has training examples of one group only"):
+        apply(one_sided, parse("correlate:0.8"), 0)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_data_without_class_labels_are_refused(name):
+    numbers = replace(DATA, task="regression", label_names=())
+    assert apply(numbers, parse("clean"), 0).train == DATA.train
+    with pytest.raises(ConfigurationError, match="needs class labels, and the data have none"):
+        apply(numbers, parse(f"{name}:{CONDITIONS[name].example}"), 0)

@@ -1,15 +1,14 @@
+import hashlib
 import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from balora_audit.config import resolve
-from balora_audit.data import load
 from balora_audit.data.files import load_file, read_general
-from balora_audit.data.hub import load_hub
+from balora_audit.data.splits import TEST_SPLITS
 from balora_audit.data.tables import Reading
-from balora_audit.errors import ConfigurationError, DataError
+from balora_audit.errors import DataError
 
 ROWS = [(f"text number {i} about {'cats' if i % 3 else 'dogs'}", str(int(i % 3 > 0))) for i in range(40)]
 
@@ -52,6 +51,25 @@ def test_columns_can_be_joined(tmp_path):
     path = write(tmp_path / "a.csv", "t,u,y\n" + "".join(f'"head {i}",body {i},{i % 2}\n' for i in range(20)))
     data = read(path, columns={"text": "t+u", "label": "y"})
     assert all(e.text.startswith("head ") and " body " in e.text for e in data.train)
+
+
+def test_cells_are_text_whatever_they_look_like(tmp_path):
+    text = "".join(json.dumps({"text": f"NA {i}", "label": i % 2, "group": None if i else "f"}) + "\n" for i in range(8))
+    data = read(write(tmp_path / "a.jsonl", text))
+    assert data.label_names == ("0", "1")
+    assert {example.group for example in data.train + data.test} == {"f", None}
+
+
+@pytest.mark.parametrize("name", TEST_SPLITS)
+def test_a_folders_test_file_goes_by_any_of_the_names(tmp_path, name):
+    csv(tmp_path / "train.csv", ROWS[:30])
+    csv(tmp_path / f"{name}.csv", ROWS[30:])
+    assert {example.text for example in read(tmp_path).test} == {text for text, _ in ROWS[30:]}
+
+
+def test_files_are_known_by_their_content(tmp_path):
+    path = csv(tmp_path / "a.csv")
+    assert read(path).source["files_sha256"] == {"a.csv": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def test_a_folder_brings_its_own_test_split(tmp_path):
@@ -124,31 +142,6 @@ def test_repeated_ids_are_refused(tmp_path):
         read(path)
 
 
-def test_a_local_folder_loads_as_the_hub_would(tmp_path):
-    for split, rows in (("train", ROWS[:30]), ("test", ROWS[30:])):
-        csv(tmp_path / f"{split}.csv", rows)
-    data = load_hub(str(tmp_path), Reading(train_rows=50, test_rows=50))
-    assert (len(data.train), len(data.test)) == (30, 10)
-
-
-def test_an_unreachable_hub_data_set_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    monkeypatch.setattr("datasets.config.HF_DATASETS_OFFLINE", True)
-    with pytest.raises(DataError, match="give a local file or folder"):
-        load(resolve({"data": "nobody/nothing-here"}, environment={}))
-
-
-@pytest.mark.parametrize(("data", "says"), [("missing.csv", "does not exist"), ("biografies", "unknown data")])
-def test_data_that_is_nowhere_is_refused(data, says):
-    with pytest.raises(DataError, match=says):
-        load(resolve({"data": data}, environment={}))
-
-
-def test_file_settings_do_not_apply_to_the_built_in_data():
-    with pytest.raises(ConfigurationError, match="columns is for --data from files"):
-        load(resolve({"columns": {"text": "a"}}, environment={}))
-
-
 def test_general_text_is_read_by_blank_lines_or_by_column(tmp_path):
     plain = tmp_path / "a.txt"
     plain.write_text("One two\nthree.\n\n  \nFour five.\n\nsix\n", encoding="utf-8")
@@ -167,17 +160,3 @@ def test_general_text_without_any_text_is_refused(tmp_path, name, content, messa
     path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=message):
         read_general(path)
-
-
-def test_a_users_swaps_and_general_text_reach_the_data(tmp_path):
-    swaps = tmp_path / "swaps.csv"
-    swaps.write_text("nurse,driver\nward,depot\n", encoding="utf-8")
-    general = tmp_path / "general.txt"
-    general.write_text("A text.\n\nAnother text.", encoding="utf-8")
-    settings = {"preset": "smoke", "train_rows": 40, "test_rows": 40, "swaps": str(swaps), "general": str(general)}
-    dataset = load(resolve(settings, environment={}))
-    assert dataset.general == ("A text.", "Another text.")
-    changed = [example for example in dataset.test if example.counterfactual is not None]
-    assert all("ward" in example.text or "depot" in example.counterfactual for example in changed)
-    assert not any("she" in example.counterfactual.split() and "he" in example.text.split() for example in changed)
-    assert dataset.source["swaps"] == {"file": "swaps.csv", "pairs": 2}

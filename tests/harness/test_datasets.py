@@ -63,9 +63,13 @@ def test_a_users_file_is_balanced(reviews):
     assert sorted(d["label"] for d in found) == [0] * 10 + [1] * 10
 
 
-def test_a_file_without_the_fields_says_which_and_how(reviews):
-    with pytest.raises(DataError, match=r"balora_noise needs the fields 'text', 'label'.*columns there: review, stars.*--metadata"):
+def test_a_file_without_the_fields_says_which_and_how(reviews, tmp_path):
+    said = r"balora_noise needs the fields 'text', 'label', which .*; columns there: review, stars\. Name .*--metadata"
+    with pytest.raises(DataError, match=said):
         datasets.noise(data=str(reviews))
+    (tmp_path / "near.csv").write_text("txt,label\nx,0\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"needs the field 'text', .* there: txt, label — did you mean 'txt'\? Name yours"):
+        datasets.noise(data=str(tmp_path / "near.csv"))
     with pytest.raises(DataError, match="does not exist"):
         datasets.general_text(data=str(reviews) + ".gone")
 
@@ -211,7 +215,11 @@ LABELLED = [{"text": f"words {n}", "label": str(n)} for n in range(3)]
         (datasets.noise, LABELLED, {"label_names": {"0": "a", "9": "b"}}, "names the label '9', which no row has; labels: 0, 1, 2"),
         (datasets.noise, LABELLED, {"columns": {"txet": "text"}}, "the field 'txet', which no task has — did you mean 'text'"),
         (datasets.noise, LABELLED, {"columns": {"text": "lable"}}, "the column 'lable', which .* does not have — did you mean 'label'"),
-        (datasets.noise, LABELLED, {"prompt": "none"}, r"exactly one \{text\}"),
+        (datasets.noise, LABELLED, {"label_names": ["a", "b", "b "]}, "task balora_noise: label names must be distinct and not empty"),
+        (datasets.noise, LABELLED, {"label_names": {"0": "1"}}, "must be distinct and not empty, got '1', '1', '2'"),
+        (datasets.noise, [{"text": "x", "label": "C", "choices": '["A", "B"]'}], {}, "label 'C' of item row-000000 is neither one of its"),
+        (datasets.noise, [{"text": "x", "label": "A", "choices": "A, B"}], {}, "the field 'choices' must be JSON"),
+        (datasets.noise, LABELLED, {"prompt": "none"}, r"task balora_noise: the prompt template needs exactly one \{text\}"),
         (datasets.general_text, [{"text": " "}], {}, "no row has any text"),
         (published.crows_pairs, [{"sent_more": "", "sent_less": "b", "bias_type": "age"}], {}, "row 1 of .* 'sent_more'"),
         (
@@ -231,6 +239,24 @@ def test_bad_files_say_what_and_where(make, rows, given, said, tmp_path):
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     with pytest.raises(DataError, match=said):
         make(data=str(path), **given)
+
+
+@pytest.mark.parametrize("make", [datasets.noise, datasets.imbalance])
+def test_a_template_without_a_place_is_refused_for_the_built_in_texts_too(make):
+    with pytest.raises(DataError, match=r"task balora_\w+: the prompt template needs exactly one \{text\}, got 'Who\?'"):
+        make(prompt="Who?")
+
+
+def test_a_row_with_choices_of_its_own_adds_no_label_to_the_others(tmp_path):
+    rows = [{"text": f"a {n}", "label": n} for n in (10, 9)] + [{"text": "b", "label": "Rome", "choices": '["Paris", "Rome"]'}]
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    found = documents(datasets.noise(data=str(path), label_names={"9": "nine"}))
+    assert [(d["choices"], d["label"], d["class"]) for d in found] == [
+        (["nine", "10"], 1, "10"),
+        (["nine", "10"], 0, "nine"),
+        (["Paris", "Rome"], 1, "Rome"),
+    ]
 
 
 def test_files_of_another_encoding_say_where(tmp_path):
@@ -254,6 +280,7 @@ def test_files_of_another_encoding_say_where(tmp_path):
         (bias_datasets.ambiguous_questions, {"seed": True}, "seed must be a whole number"),
         (published.crows_pairs, {"crows_pairs": 3}, "crows_pairs must be a text, got 3"),
         (datasets.general_text, {"columns": ["text"]}, "columns must be an object"),
+        (datasets.noise, {"label_names": "bad,good"}, "label_names must be a list or an object, got 'bad,good'"),
     ],
 )
 def test_settings_of_the_wrong_kind_are_named(make, given, said):

@@ -32,9 +32,9 @@ def _thin_out(
 IMBALANCE = ConditionKind(
     name="imbalance",
     symbol="IR",
-    summary="long tail: class c keeps n_max·IR^(−c/(C−1)) of its examples (IR > 1)",
+    summary="long tail: class c keeps n_max·IR^(−c/(C−1)) of its examples (1 < IR ≤ 100000)",
     example="20",
-    allows=lambda ratio: 1 < ratio <= 1e6,
+    allows=lambda ratio: 1 < ratio <= 1e5,  # a larger one is printed with an exponent, whose plus joins conditions
     title=lambda ratio: f"imbalance {ratio:g}:1",
     change=_thin_out,
 )
