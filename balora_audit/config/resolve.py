@@ -157,8 +157,6 @@ def _explain(error: ErrorDetails, settings: Sequence[Setting], sources: Sequence
     if not error["loc"]:
         return ConfigurationError(message)
     source, place = max(((source, _place(error["loc"], source.values)) for source in sources), key=lambda found: len(found[1]))
-    if error["type"] == "missing":
-        place = tuple(error["loc"])
     name = ".".join(map(str, place))
     setting = next((setting for setting in settings if setting.path == place[: len(setting.path)]), None)
     where = source.describe(setting)
@@ -166,6 +164,8 @@ def _explain(error: ErrorDetails, settings: Sequence[Setting], sources: Sequence
         near = _near(place, settings)
         hint = f" — did you mean {near!r}?" if near else "."
         return ConfigurationError(f"unknown setting {name!r} ({where}){hint} {_WAY_OUT}")
+    if error["type"] == "missing":
+        return ConfigurationError(f"{name}.{error['loc'][-1]} is missing ({where})")
     if error["type"] == "literal_error" and setting is not None:
         return ConfigurationError(f"{where}: {unknown_name(setting.name, str(error['input']), choices(setting.annotation))}")
     return ConfigurationError(f"{name} = {error.get('input')!r} ({where}): {message}")

@@ -15,10 +15,9 @@ from balora_audit.config import AuditConfig, Setting, file_only, nearest, nested
 from balora_audit.errors import ConfigurationError
 from balora_audit.interface.outcome import reported
 
-__all__ = ["OUTPUT", "Flags", "SettingsCommand", "configuration", "with_settings"]
+__all__ = ["Flags", "SettingsCommand", "configuration", "with_settings"]
 
-OUTPUT = "Output"
-"""The heading of the flags that are no settings: where results go and how much is said."""
+_OUTPUT = "Output"  # the heading of the flags that are no settings: where results go and how much is said
 
 Flags = Mapping[Setting, str | bool | list[str]]
 """What the user gave, as text."""
@@ -63,7 +62,7 @@ class SettingsCommand(TyperCommand):
         sections: dict[str, list[tuple[str, str]]] = {}
         for option in self.get_params(ctx):
             if (record := option.get_help_record(ctx)) is not None:
-                sections.setdefault(getattr(option, "rich_help_panel", None) or OUTPUT, []).append(record)
+                sections.setdefault(getattr(option, "rich_help_panel", None) or _OUTPUT, []).append(record)
         for heading, records in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(records)

@@ -55,8 +55,9 @@ def with_json_usage_errors(run: Callable[[], None]) -> None:
             run()
     except SystemExit as error:
         usage = messages.getvalue()
-        if usage.startswith("Usage:"):
-            echo_json({"status": "error", "exit_code": error.code, "error": usage.strip().splitlines()[-1]})
+        if usage.startswith(("Usage:", "Error:")):
+            message = usage.strip().splitlines()[-1].removeprefix("Error: ")
+            echo_json({"status": "error", "exit_code": error.code, "error": message})
         raise
     finally:
         sys.stderr.write(messages.getvalue())
