@@ -166,10 +166,12 @@ def _settings(model: type[BaseModel], path: tuple[str, ...], heading: str) -> It
         if _marker(field, FileOnly) is not None:
             continue
         title = marked.title if (marked := _marker(field, Heading)) is not None else heading
-        if (inside := model_inside(field)) is not None:
-            inner = _settings(inside, (*path, name), title)
+        if (overrides := _marker(field, Overrides)) is not None:
             # what is not overridden comes from a preset, so the other model's defaults are not what holds here
-            yield from (replace(setting, default=None) for setting in inner) if _marker(field, Overrides) is not None else inner
+            yield from (replace(setting, default=None) for setting in _settings(overrides.model, (*path, name), title))
+            continue
+        if (inside := model_inside(field)) is not None and inside is field.annotation:
+            yield from _settings(inside, (*path, name), title)
             continue
         yield Setting(
             path=(*path, name),
