@@ -30,10 +30,10 @@ class Penalties(Frozen):
     temperature: float = Field(default=1.0, gt=0, description="T of the consistency term")
     top_k: int | None = Field(default=None, ge=2, description="K candidates of the entropy, None for all")
     k: int = Field(ge=1, description="leading singular values of the singular-value term")
-    norm: Literal["nuclear", "fro"] = "nuclear"
-    schedule: Literal["constant", "staged"] = "constant"
-    consistency_form: Literal["kl", "mse"] = "kl"
-    diversity_form: Literal["entropy", "covariance"] = "entropy"
+    norm: Literal["nuclear", "fro"] = Field(default="nuclear", description="norm that the leading singular values are compared with")
+    schedule: Literal["constant", "staged"] = Field(default="constant", description="course of the weights over the steps")
+    consistency_form: Literal["kl", "mse"] = Field(default="kl", description="how student and teacher are compared")
+    diversity_form: Literal["entropy", "covariance"] = Field(default="entropy", description="what the diversity term looks at")
 
 
 REGULARIZERS: dict[str, dict[Family, Penalties]] = {

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from balora_audit.config.audit import PRESET_SUMMARIES, PRESETS, AuditConfig, resolve, split_value
-from balora_audit.config.parts import AdapterConfig, ClaimConfig, CollapseConfig, NoiseConfig, TrainingConfig, WritingConfig
+from balora_audit.config.audit import AuditConfig
+from balora_audit.config.claims import ClaimConfig
+from balora_audit.config.options import Setting, file_only, nearest, settings_of
+from balora_audit.config.presets import PRESET_SUMMARIES, PRESETS
+from balora_audit.config.probes import CollapseConfig, NoiseConfig, WritingConfig
+from balora_audit.config.resolve import nested, resolve
+from balora_audit.config.training import AdapterConfig, TrainingConfig
 
 __all__ = [
     "PRESETS",
@@ -13,8 +18,12 @@ __all__ = [
     "ClaimConfig",
     "CollapseConfig",
     "NoiseConfig",
+    "Setting",
     "TrainingConfig",
     "WritingConfig",
+    "file_only",
+    "nearest",
+    "nested",
     "resolve",
-    "split_value",
+    "settings_of",
 ]

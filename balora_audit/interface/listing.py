@@ -1,50 +1,56 @@
-"""What there is to choose from, for ``ls``: names and one line each."""
+"""What there is to choose from, for ``ls``: names and one line each, what installed packages bring included."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from balora_audit.errors import unknown_name
 
-__all__ = ["KINDS", "catalogue"]
-
-KINDS = ("models", "methods", "conditions", "perturbations", "probes", "tasks", "presets")
+__all__ = ["CATALOGUE", "catalogue"]
 
 
 def catalogue(kind: str) -> dict[str, str]:
     """Return name → summary for a kind of thing; raises `ConfigurationError` for an unknown kind."""
-    if kind == "models":
-        from balora_audit.models.locate import BUILT_IN
-
-        return dict(BUILT_IN)
-    if kind == "methods":
-        from balora_audit.methods import METHODS
-
-        return {name: method.summary for name, method in METHODS.items()}
-    if kind == "conditions":
-        from balora_audit.data.conditions import available
-
-        return dict(available())
-    if kind in ("perturbations", "probes"):
-        from balora_audit.extensions import extensions
-
-        extensions()
-    if kind == "perturbations":
-        from balora_audit.data.perturbations import PERTURBATIONS
-
-        return {name: f"{noise.description} (per {noise.unit})" for name, noise in PERTURBATIONS.items()}
-    if kind == "probes":
-        from balora_audit.probes import PROBES
-
-        return {name: probe.summary for name, probe in PROBES.items()}
-    if kind == "tasks":
-        return _tasks()
-    if kind == "presets":
-        from balora_audit.config import PRESET_SUMMARIES
-
-        return dict(PRESET_SUMMARIES)
-    raise unknown_name("kind of thing", kind, KINDS)
+    if kind not in CATALOGUE:
+        raise unknown_name("kind of thing", kind, CATALOGUE)
+    return dict(CATALOGUE[kind]())
 
 
-def _tasks() -> dict[str, str]:
+def _models() -> Mapping[str, str]:
+    from balora_audit.models.locate import BUILT_IN
+
+    return BUILT_IN
+
+
+def _methods() -> Mapping[str, str]:
+    from balora_audit.methods import METHODS
+
+    return {name: method.summary for name, method in METHODS.items()}
+
+
+def _conditions() -> Mapping[str, str]:
+    from balora_audit.data.conditions import available
+
+    return available()
+
+
+def _perturbations() -> Mapping[str, str]:
+    from balora_audit.data.perturbations import PERTURBATIONS
+    from balora_audit.extensions import extensions
+
+    extensions()
+    return {name: f"{noise.description} (per {noise.unit})" for name, noise in PERTURBATIONS.items()}
+
+
+def _probes() -> Mapping[str, str]:
+    from balora_audit.extensions import extensions
+    from balora_audit.probes import PROBES
+
+    extensions()
+    return {name: probe.summary for name, probe in PROBES.items()}
+
+
+def _tasks() -> Mapping[str, str]:
     """Read names and first comments out of the task files; the ``!function`` tags in them are not followed."""
     import re
 
@@ -58,3 +64,20 @@ def _tasks() -> dict[str, str]:
             about = text.splitlines()[0].removeprefix("# ") if text.startswith("#") else path.name
             found[names.group(2)] = f"{names.group(1)}: {about}"
     return found
+
+
+def _presets() -> Mapping[str, str]:
+    from balora_audit.config import PRESET_SUMMARIES
+
+    return PRESET_SUMMARIES
+
+
+CATALOGUE: dict[str, Callable[[], Mapping[str, str]]] = {
+    "models": _models,
+    "methods": _methods,
+    "conditions": _conditions,
+    "perturbations": _perturbations,
+    "probes": _probes,
+    "tasks": _tasks,
+    "presets": _presets,
+}
