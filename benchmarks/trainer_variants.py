@@ -27,8 +27,8 @@ from balora_audit.training.examples import TrainingRow
 from balora_audit.training.fused import Head
 from balora_audit.training.loop import Trainer
 from balora_audit.training.objective import objective_for
+from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Teacher
-from balora_audit.training.team import Team
 
 __all__ = [
     "CLASSIFIERS",
@@ -144,7 +144,7 @@ def ours(method: str, setting: Setting, *, forget: bool = False) -> Runner:
     teacher = Teacher(held)
     trainer = Trainer(
         tuned,
-        objective_for(held, head, teacher, penalties, Team(), regression=False),
+        objective_for(held, head, teacher, penalties, ProcessGroup(), regression=False),
         TrainingConfig(learning_rate=LEARNING_RATE, max_grad_norm=MAX_GRAD_NORM, warmup_share=0.0, decay="constant"),
         learning_rate=LEARNING_RATE,
         penalties=penalties,

@@ -23,7 +23,7 @@ from balora_audit.run.plan import make_plan
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import read_scores
 from balora_audit.scoring import CausalScorer
-from balora_audit.training.head_start import probe_head
+from balora_audit.training.head_initialisation import probe_head
 
 pytestmark = pytest.mark.slow
 

@@ -43,7 +43,7 @@ class Attached:
     """A fresh adapter on the base, ready to be trained.
 
     ``parameters`` are what an optimiser may change. An anchored adapter trains r of its 2r stored ranks: these are
-    parameters of their own until :meth:`settle` writes them back into PEFT's weights.
+    parameters of their own until :meth:`write_back` writes them back into PEFT's weights.
     """
 
     def __init__(self, base: LoadedModel, peft_model: Any, rank: int, *, anchored: bool, fast: bool) -> None:
@@ -81,13 +81,13 @@ class Attached:
         squares = [float((p.detach().float() - self._before[n].float()).square().sum()) for n, p in self.parameters.items()]
         return math.sqrt(math.fsum(squares))
 
-    def off(self) -> AbstractContextManager[object]:
+    def disable(self) -> AbstractContextManager[object]:
         """Switch the adapter off for the time of a block: what remains is the base."""
         context: AbstractContextManager[object] = self.model.disable_adapter()
         return context
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def write_back(self) -> None:
         """Write trained parameters into PEFT's weights and give the layers their own forward back."""
         for layer, live_a, live_b in self._live:
             rank = len(live_a)
@@ -98,7 +98,7 @@ class Attached:
                 layer.__dict__.pop("forward", None)
 
     def save(self, folder: Path) -> None:
-        """Write an ordinary PEFT adapter folder; call :meth:`settle` first."""
+        """Write an ordinary PEFT adapter folder; call :meth:`write_back` first."""
         self.model.save_pretrained(folder)
         # PEFT's template of a model card has blanks that nobody filled; an adapter here is described by audit.json.
         (folder / "README.md").unlink(missing_ok=True)

@@ -35,11 +35,11 @@ class FullTuning:
         squares = [float((p.detach().float() - self._originals[n].float()).square().sum()) for n, p in self.parameters.items()]
         return math.sqrt(math.fsum(squares))
 
-    def off(self) -> AbstractContextManager[object]:
+    def disable(self) -> AbstractContextManager[object]:
         """Give the original weights for the time of a block."""
         return _swapped(self.parameters, self._originals)
 
-    def settle(self) -> None:
+    def write_back(self) -> None:
         """Nothing is to be written back: the weights are the model's own."""
 
     def save(self, folder: Path) -> None:

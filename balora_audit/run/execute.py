@@ -23,7 +23,7 @@ from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.record import State, assemble
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import read_scores
-from balora_audit.training.team import assemble_team
+from balora_audit.training.process_group import find_process_group
 from balora_audit.vocabulary import BUILT_IN
 
 __all__ = ["execute"]
@@ -42,21 +42,21 @@ def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh
     NothingMeasured
         Not one measurement could be made; ``audit.json`` then records why.
     """
-    team = assemble_team()
+    process_group = find_process_group()
     store = RunStore(folder)
-    progress = (progress or Silent()) if team.leads else Silent()
-    with store.locked() if team.leads else nullcontext():
-        finished = _begin(plan, store, fresh=fresh) if team.leads else None
-        if team.tell(finished is not None):
+    progress = (progress or Silent()) if process_group.is_main else Silent()
+    with store.locked() if process_group.is_main else nullcontext():
+        finished = _begin(plan, store, fresh=fresh) if process_group.is_main else None
+        if process_group.broadcast(finished is not None):
             progress.say("every unit is already there and nothing changed: nothing to compute")
             return finished or records.read(folder / "audit.json")
-        execution = _Execution(State(plan, store, progress, team=team), command)
+        execution = _Execution(State(plan, store, progress, process_group=process_group), command)
         execution.compute()
-        if team.leads:
+        if process_group.is_main:
             record = execution.result()
             write_atomic(folder / "audit.json", record.to_json())
-        team.tell(None)  # the others wait until the result is written
-    if not team.leads:
+        process_group.broadcast(None)  # the others wait until the result is written
+    if not process_group.is_main:
         return records.read(folder / "audit.json")
     if record.status == "empty":
         first = record.errors[0].message if record.errors else "no probe applied to the data and conditions"
@@ -126,7 +126,7 @@ class _Execution:
     def _train(self) -> None:
         state = self.state
         todo = {str(cell.train_key): cell for cell in reversed(state.plan.cells) if not state.done(cell)}
-        todo = {key: todo[key] for key in state.team.tell(list(todo))}
+        todo = {key: todo[key] for key in state.process_group.broadcast(list(todo))}
         for number, cell in enumerate(reversed(todo.values()), start=1):
             title = f"training {_said(cell)} ({number} of {len(todo)})"
             try:
@@ -138,11 +138,11 @@ class _Execution:
                     if same.train_key == cell.train_key:
                         state.fail(same, "train", str(cell.train_key), error)
                 state.progress.say(f"{_said(cell)} failed: {error}")
-            state.team.tell(None)  # nobody reads an adapter that is still being written
+            state.process_group.broadcast(None)  # nobody reads an adapter that is still being written
 
     def _score(self) -> None:
         state = self.state
-        for cells in state.team.errands(_by_adapter(state.plan.cells)):
+        for cells in state.process_group.assign(_by_adapter(state.plan.cells)):
             if cells[0].id in state.failed:
                 continue
             missing: dict[str, tuple[Cell, str]] = {}

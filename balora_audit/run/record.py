@@ -20,7 +20,7 @@ from balora_audit.run import provenance
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import Worker, adapter_is_there
-from balora_audit.training.team import Team
+from balora_audit.training.process_group import ProcessGroup
 
 __all__ = ["State", "assemble"]
 
@@ -35,7 +35,7 @@ class State:
     failures: list[records.Failure] = field(default_factory=list)
     failed: set[tuple[str, str, int]] = field(default_factory=set)
     reasons: dict[tuple[str, str, int], str] = field(default_factory=dict)
-    team: Team = Team()  # noqa: RUF009 - frozen
+    process_group: ProcessGroup = ProcessGroup()  # noqa: RUF009 - frozen
     stages: dict[str, float] = field(default_factory=dict)
     worker: Worker | None = None
 
@@ -61,7 +61,7 @@ class State:
 
     def collect(self) -> None:
         """Bring together what failed in any process; wait for all of them."""
-        for found in self.team.everybody((self.failures, self.failed, self.reasons)):
+        for found in self.process_group.all_gather((self.failures, self.failed, self.reasons)):
             failures, failed, reasons = found
             self.failures += [failure for failure in failures if failure not in self.failures]
             self.failed |= failed
@@ -71,7 +71,7 @@ class State:
         """Load the base model on first need: a run whose units are all there never loads it."""
         if self.worker is None:
             with self.timed("load"):
-                self.worker = Worker(self.plan, self.store, self.progress, self.team)
+                self.worker = Worker(self.plan, self.store, self.progress, self.process_group)
         return self.worker
 
 

@@ -37,12 +37,12 @@ from balora_audit.scoring import AnswerScores, CausalScorer, ClassifierScorer, L
 from balora_audit.training.checkpoint import Checkpoints
 from balora_audit.training.examples import TrainingRow, encode_rows, encode_whole, steps_per_epoch
 from balora_audit.training.fused import Head
-from balora_audit.training.head_start import probe_head, random_head
+from balora_audit.training.head_initialisation import probe_head, random_head
 from balora_audit.training.loop import Diverged, Trainer
 from balora_audit.training.objective import objective_for
+from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Bare, Teacher
 from balora_audit.training.teacher_cache import TeacherCache
-from balora_audit.training.team import Team
 
 __all__ = ["Worker", "adapter_folder", "adapter_is_there", "read_scores"]
 
@@ -83,11 +83,11 @@ def adapter_is_there(store: RunStore, cell: Cell) -> bool:
 class Worker:
     """Trains and scores with one loaded base."""
 
-    def __init__(self, plan: Plan, store: RunStore, progress: Progress, team: Team = Team()) -> None:  # noqa: B008 - frozen
+    def __init__(self, plan: Plan, store: RunStore, progress: Progress, process_group: ProcessGroup = ProcessGroup()) -> None:  # noqa: B008 - frozen
         self.plan = plan
         self.store = store
         self.progress = progress
-        self.team = team
+        self.process_group = process_group
         progress.say(f"loading {plan.model.name} in {plan.dtype} on {plan.device} ({plan.dtype_reason})")
         self.base = load(
             plan.model,
@@ -117,9 +117,9 @@ class Worker:
             "code": provenance.code_hash(),
             "threads": torch.get_num_threads(),
         }
-        cache = TeacherCache(identity, limit_bytes=limit, say=self.progress.say, writes=self.team.leads)
-        # with a spread base all processes must compute the same rows at the same time: nothing may be forgotten
-        return Teacher(self.base, limit_bytes=2**62 if self.team.shards else limit, cache=cache)
+        cache = TeacherCache(identity, limit_bytes=limit, say=self.progress.say, writes=self.process_group.is_main)
+        # with a sharded base all processes must compute the same rows at the same time: nothing may be forgotten
+        return Teacher(self.base, limit_bytes=2**62 if self.process_group.fully_sharded else limit, cache=cache)
 
     def _encoder(self) -> Encoder:
         return Encoder(self.base.tokenizer, min(self.plan.config.training.max_tokens, self.base.limit_tokens))
@@ -155,31 +155,31 @@ class Worker:
         tuned = self._attach(method, seed)
         partial = self.store.partial(str(cell.train_key))
         try:
-            self.team.spread(tuned.model)
+            self.process_group.fully_shard(tuned.model)
             if penalties is not None and penalties.consistency > 0 and self._teacher.prepare(tuned, rows):
                 self.progress.say("the teacher's states on these rows are computed and kept")
             trainer = Trainer(
                 tuned,
-                objective_for(self.base, self._head, self._teacher, penalties, self.team, regression=self.plan.head.regression),
+                objective_for(self.base, self._head, self._teacher, penalties, self.process_group, regression=self.plan.head.regression),
                 config.training,
                 learning_rate=config.training.learning_rate_of(method.name),
                 penalties=penalties,
                 seed=seed,
                 device=self.base.device,
-                team=self.team,
+                process_group=self.process_group,
             )
             checkpoints = Checkpoints(partial, config.training.checkpoint_steps)
             try:
                 log = trainer.fit(rows, checkpoints=checkpoints, advance=self.progress.advance)
             except Diverged as error:
-                tuned.settle()
+                tuned.write_back()
                 kept = self.store.adapter_path(*cell.id)
                 kept = kept.with_name(kept.name + ".diverged")
                 self._save(tuned, kept)
                 raise UnitError(f"{error}; its last good state is kept in {kept.relative_to(self.store.folder)}") from error
             if tuned.change_norm() == 0:
                 raise UnitError("training changed nothing: the adapter is what it started as")
-            tuned.settle()
+            tuned.write_back()
             self._save(tuned, self.store.adapter_path(*cell.id))
         finally:
             tuned.detach()
@@ -200,7 +200,7 @@ class Worker:
             "notes": notes,
         }
         self._note(cell, written, order_sha256=log.order_sha256, curves=log.curves)
-        if self.team.leads:
+        if self.process_group.is_main:
             checkpoints.clear()
 
     def _remarks(self, penalties: Penalties | None) -> list[str]:
@@ -269,7 +269,7 @@ class Worker:
         rows = self._rows(cell, encoder)
         self._set_head(cell, rows, own_start=False)
         head = self.base.head
-        if self.team.leads:
+        if self.process_group.is_main:
             with self.store.staged(self.store.adapter_path(*cell.id)) as temporary:
                 save_file({name: value.detach().contiguous() for name, value in head.state_dict().items()}, temporary / _HEAD_FILE)
         seconds = time.perf_counter() - start
@@ -285,7 +285,7 @@ class Worker:
 
     def _import(self, cell: Cell, method: Method) -> None:
         assert method.folder is not None
-        if not self.team.leads:
+        if not self.process_group.is_main:
             return
         with self.store.staged(self.store.adapter_path(*cell.id)) as temporary:
             notes = bring_in(self.base, method.folder, temporary)
@@ -294,12 +294,12 @@ class Worker:
         self._note(cell, {"notes": notes}, curves={})
 
     def _save(self, tuned: Attached | FullTuning, target: Path) -> None:
-        if self.team.leads:
+        if self.process_group.is_main:
             with self.store.staged(target) as temporary:
                 tuned.save(temporary)
 
     def _note(self, cell: Cell, written: dict[str, Any], **more: Any) -> None:
-        if not self.team.leads:
+        if not self.process_group.is_main:
             return
         target = self.store.adapter_path(*cell.id)
         record = {
@@ -331,7 +331,9 @@ class Worker:
                     arrays = {name: value for name, value in _fields(found).items() if value is not None}
                     counts = {"truncated": scorer.encoder.truncated, "cut": scorer.encoder.cut_responses}
                     record = {"kind": request.kind, **counts, "set": request.key}
-                    if self.team.leads or not self.team.shards:  # with a spread base all processes compute the same
+                    if (
+                        self.process_group.is_main or not self.process_group.fully_sharded
+                    ):  # with a sharded base all processes compute the same
                         self.store.write(unit, record, arrays)
                     costs.record(self.plan, f"score:{request.kind}", time.perf_counter() - start, request.size)
         except (torch.OutOfMemoryError, MemoryError) as error:

@@ -26,7 +26,7 @@ def disturbed(tuned, folder, size):
     with torch.no_grad():
         for parameter in tuned.parameters.values():
             parameter += size * torch.randn(parameter.shape, generator=generator)
-    tuned.settle()
+    tuned.write_back()
     tuned.save(folder)
     tuned.detach()
 

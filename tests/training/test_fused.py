@@ -16,8 +16,8 @@ from balora_audit.training.fused import Head, fused_loss
 from balora_audit.training.loop import Trainer
 from balora_audit.training.loss import assemble
 from balora_audit.training.objective import objective_for
+from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Teacher
-from balora_audit.training.team import Team
 
 WEIGHTS = (0.3, 0.2, 0.5)
 
@@ -94,7 +94,7 @@ def test_logits_that_are_changed_after_the_head_are_the_models_own(capped):
     penalties = REGULARIZERS["iclr2026"]["nlg"].model_copy(update={"schedule": "constant"})
     attached = attach(capped, METHODS["balora"], AdapterConfig(rank=2, alpha=2.0), seed=0)
     try:
-        objective = objective_for(capped, None, Teacher(capped), penalties, Team(), regression=False)
+        objective = objective_for(capped, None, Teacher(capped), penalties, ProcessGroup(), regression=False)
         settings = TrainingConfig(batch_size=4, learning_rate=1e-2, epochs=5)
         trainer = Trainer(attached, objective, settings, learning_rate=1e-2, penalties=penalties, seed=0, device=capped.device)
         with torch.no_grad():

@@ -20,10 +20,10 @@ from balora_audit.training.fused import Head
 from balora_audit.training.loop import Diverged, Trainer
 from balora_audit.training.loss import assemble
 from balora_audit.training.objective import objective_for
+from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.schedules import learning_rate_factor, penalty_weights
 from balora_audit.training.teacher import Bare, Teacher
 from balora_audit.training.teacher_cache import TeacherCache
-from balora_audit.training.team import Team
 
 SETTINGS = TrainingConfig(epochs=2, batch_size=8, learning_rate=3e-3)
 ADAPTER = AdapterConfig(rank=4, alpha=4.0)
@@ -42,7 +42,7 @@ def trainer(base, name, *, penalties=None, settings=SETTINGS, head="fused", seed
     attached = attach(base, METHODS[name], ADAPTER, seed=0)
     linear = base.forward.linear_head
     shared = Head(linear.weight, linear.bias) if head == "fused" else None
-    objective = objective_for(base, shared, Teacher(base), penalties, Team(), regression=False)
+    objective = objective_for(base, shared, Teacher(base), penalties, ProcessGroup(), regression=False)
     try:
         yield (
             Trainer(
