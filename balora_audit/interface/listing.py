@@ -16,15 +16,15 @@ def catalogue(kind: str) -> dict[str, str]:
 
         return dict(BUILT_IN)
     if kind == "methods":
-        from balora_audit.methods import METHODS
+        from balora_audit import methods
 
-        return {name: method.summary for name, method in METHODS.items()}
+        return {name: method.summary for name, method in methods.available().items()}
     if kind == "conditions":
         from balora_audit.data.conditions import available
 
         return dict(available())
     if kind in ("perturbations", "probes"):
-        from balora_audit.extensions import extensions
+        from balora_audit.registered import extensions
 
         extensions()
     if kind == "perturbations":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from balora_audit.errors import ModelError
 from balora_audit.models.classifier import ClassifierForward
+from balora_audit.models.decompositions import Decompositions
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.locate import ResolvedModel
 from balora_audit.models.spread import whole
@@ -45,6 +46,8 @@ class LoadedModel:
     weights: str
     limit_tokens: int
     """The longest input that the model's positions allow."""
+    decompositions: Decompositions = field(default_factory=Decompositions)
+    """Of its own weights, kept over all methods."""
 
     @property
     def head(self) -> nn.Module:

@@ -77,12 +77,11 @@ def _begin(plan: Plan, store: RunStore, *, fresh: bool) -> AuditRecord | None:
 
 
 def _needed_bytes(plan: Plan, store: RunStore) -> int:
-    """Guess generously: per adapter a tenth of the base's weights, per set of scores 2 MB, and something to work with."""
+    """Guess generously: what the methods say that they write, per set of scores 2 MB, and something to work with."""
     weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors"))
     missing = [cell for cell in plan.cells if cell.train_key is not None and not store.has(cell.train_key)]
-    # stored in float32, whatever the base's own format is
-    tuned = sum(2 * weights if plan.methods[cell.context.method].tuning == "full" else weights // 10 for cell in missing)
-    return 100_000_000 + tuned + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
+    made = sum(plan.methods[cell.context.method].needed_bytes(weights) for cell in missing)
+    return 100_000_000 + made + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
 
 
 def _finished(plan: Plan, store: RunStore) -> AuditRecord | None:
@@ -154,8 +153,11 @@ class _Execution:
                 continue
             try:
                 worker = state.work()
-                with state.timed("score"):
-                    worker.score(cells[0], missing, f"scoring {_said(cells[0])}")
+                with state.timed("score"), worker.placed(cells[0]) as placed:
+                    texts = sum(cell.requests[key].size for cell, key in missing.values())
+                    state.progress.stage(f"scoring {_said(cells[0])}", texts, "texts")
+                    for unit, (cell, key) in missing.items():
+                        worker.score(unit, cell.requests[key], placed)
             except UnitError as error:
                 for cell in cells:
                     state.fail(cell, "score", next(iter(missing)), error)

@@ -12,10 +12,10 @@ from typing import Any
 
 import balora_audit.records as records
 from balora_audit.data.dataset import fingerprint
-from balora_audit.extensions import described
 from balora_audit.probes.evidence import Findings
 from balora_audit.progress import Progress
 from balora_audit.records import AuditRecord, ModelRow, Units
+from balora_audit.registered import described
 from balora_audit.run import provenance
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.store import RunStore
@@ -136,27 +136,8 @@ def _cells(state: State) -> tuple[list[records.Cell], list[records.Series]]:
 
 
 def _model(plan: Plan, name: str) -> ModelRow:
-    config, method = plan.config, plan.methods[name]
-    if not method.trains:
-        return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation)
-    penalties = method.penalties(config.penalties_for(plan.head.family)) if method.penalties else None
-    settings: dict[str, Any] = {
-        "training": {**config.training.deciding, "learning_rate": config.training.learning_rate_of(name)},
-        "dropout": config.adapter.dropout,
-        "stored rank": config.adapter.rank * (2 if method.anchored else 1),
-    }
-    if penalties is not None:
-        settings["regularizers"] = {"preset": config.regularizers, **penalties.model_dump(mode="json")}
-    return ModelRow(
-        name=name,
-        title=method.title,
-        method=name,
-        initialisation=method.initialisation,
-        rank=config.adapter.rank,
-        alpha=config.adapter.alpha,
-        target_modules=config.adapter.target_modules or ("all linear layers but the head",),
-        settings=settings,
-    )
+    method = plan.methods[name]
+    return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation, **method.settings(plan.recipe))
 
 
 def _provenance(state: State, command: str | None) -> dict[str, Any]:
@@ -194,7 +175,7 @@ def _provenance(state: State, command: str | None) -> dict[str, Any]:
             "explicit generators, fixed batches, content-addressed units; bit-for-bit repeatable on one machine with "
             "one thread count, not across machines"
         ),
-        "code_sha256": provenance.code_hash(all_code=True),
+        "code_sha256": provenance.code_hash(),
         "git_commit": provenance.git_commit(),
         "stage_seconds": {name: round(seconds, 2) for name, seconds in state.stages.items()},
         "commands": {

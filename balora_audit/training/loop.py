@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from balora_audit.config import TrainingConfig
 from balora_audit.errors import UnitError
 from balora_audit.penalties import Penalties
 from balora_audit.training.checkpoint import Checkpoints, TrainingState, optimiser_tensors, restore_optimiser
@@ -23,6 +22,9 @@ from balora_audit.training.objective import Objective
 from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.schedules import learning_rate_factor, penalty_weights
 from balora_audit.training.teacher import Switchable
+
+if TYPE_CHECKING:
+    from balora_audit.config import TrainingConfig
 
 __all__ = ["Diverged", "Trainable", "Trainer", "TrainingLog"]
 

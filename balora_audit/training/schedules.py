@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from balora_audit.config import TrainingConfig
 from balora_audit.penalties import Penalties
+
+if TYPE_CHECKING:
+    from balora_audit.config import TrainingConfig
 
 __all__ = ["learning_rate_factor", "penalty_weights"]
 

@@ -56,7 +56,7 @@ def test_switching_a_changed_adapter_off_gives_the_untouched_base(tiny, ids, nam
 
 def test_principal_factors_equal_pefts_own_up_to_sign():
     reference = AutoModelForCausalLM.from_pretrained(TINY_MODEL_PATH, dtype=torch.float32)
-    ours = METHODS["pissa"].initialise(target_modules(reference, (), head=reference.get_output_embeddings()), SETTINGS, 0)
+    ours = METHODS["pissa"].initialise(target_modules(reference, (), head=reference.get_output_embeddings()), 4, 2.0, 0)
     names = sorted(ours)
     peft_model = get_peft_model(reference, LoraConfig(r=4, lora_alpha=8, target_modules=names, init_lora_weights="pissa"))
     for name in names:
@@ -70,7 +70,7 @@ def test_principal_factors_equal_pefts_own_up_to_sign():
 
 def test_lora_starts_with_zero_b_and_is_seeded(tiny):
     modules = target_modules(tiny.model, (), head=tiny.head)
-    one, same, other = (METHODS["lora"].initialise(modules, SETTINGS, seed) for seed in (3, 3, 4))
+    one, same, other = (METHODS["lora"].initialise(modules, 4, 2.0, seed) for seed in (3, 3, 4))
     name = next(iter(modules))
     assert (one[name][1] == 0).all()
     assert torch.equal(one[name][0], same[name][0])
