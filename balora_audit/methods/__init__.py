@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.extensions import Extensions, find_extensions
-from balora_audit.methods.balora import BALORA, TERMS, only
+from balora_audit.methods.balora import ABBREVIATIONS, BALORA, ablation
 from balora_audit.methods.base import BASE
 from balora_audit.methods.full import FULL
 from balora_audit.methods.imported import Imported
@@ -35,7 +34,7 @@ METHODS: dict[str, Method] = {
 }
 """The built-in methods by name. ``balora[…]`` and ``NAME=PATH`` are made from these by :func:`find_methods`."""
 
-_ABLATION = re.compile(r"(?P<name>\w+)\[(?P<terms>[^\]]*)\]")
+_ABLATION = re.compile(r"balora\[(?P<terms>[^\]]*)\]")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
@@ -76,31 +75,12 @@ def _find(spec: str, known: dict[str, Method]) -> Method:
     if "=" in spec:
         name, _, path = spec.partition("=")
         return _imported(name, path, known)
-    ablation = _ABLATION.fullmatch(spec)
-    if ablation is not None and ablation["name"] == "balora":
-        return _ablated(spec, ablation["terms"])
+    bracketed = _ABLATION.fullmatch(spec)
+    if bracketed is not None:
+        return ablation(spec, bracketed["terms"])
     if spec not in known:
-        raise unknown_name("method", spec, [*known, *(f"balora[-{term}]" for term in TERMS)])
+        raise unknown_name("method", spec, [*known, *(f"balora[-{term}]" for term in ABBREVIATIONS)])
     return known[spec]
-
-
-def _ablated(spec: str, text: str) -> Method:
-    without = text.startswith("-")
-    terms = text[1:].split("-") if without else text.split("+")
-    for term in terms:
-        if term not in TERMS:
-            wanted = ", ".join(TERMS)
-            raise ConfigurationError(f"{spec!r}: the terms are {wanted}, as in balora[-cr], balora[-cr-dr], balora[svdr] or balora[cr+dr]")
-    named = tuple(TERMS[term] for term in terms)
-    kept = tuple(name for name in TERMS.values() if (name in named) != without)
-    said = " and ".join(named)
-    return replace(
-        BALORA,
-        name=spec,
-        title=f"BA-LoRA {'without' if without else 'with only'} {said}",
-        summary=f"BA-LoRA {'without' if without else 'with only'} the {said} term{'s' if len(named) > 1 else ''}",
-        penalties=only(kept),
-    )
 
 
 def _imported(name: str, path: str, known: dict[str, Method]) -> Method:

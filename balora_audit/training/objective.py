@@ -11,10 +11,10 @@ from torch import Tensor
 from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.encode import pad
 from balora_audit.models.load import LoadedModel
-from balora_audit.penalties import Penalties
+from balora_audit.penalties import Penalties, Weights, needs_teacher
 from balora_audit.training.examples import TrainingRow, read_mask, states_at
-from balora_audit.training.fused import Head, fused_loss
-from balora_audit.training.loss import Loss, Weights, assemble, assemble_regression
+from balora_audit.training.fused import Head, can_fuse, fused_loss
+from balora_audit.training.loss import Loss, assemble, assemble_regression
 from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Switchable, Teacher
 
@@ -40,8 +40,7 @@ class LanguageObjective:
         self, base: LoadedModel, head: Head | None, teacher: Teacher | None, penalties: Penalties | None, process_group: ProcessGroup
     ) -> None:
         self._base, self._teacher, self._penalties, self._process_group = base, teacher, penalties, process_group
-        plain_forms = penalties is None or (penalties.consistency_form, penalties.diversity_form) == ("kl", "entropy")
-        self._head = head if plain_forms else None
+        self._head = head if can_fuse(penalties) else None
 
     def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
         """Return this process's part; see `Objective`."""
@@ -49,8 +48,7 @@ class LanguageObjective:
         rows = own or [batch[0]]  # a process without rows still takes part, with a row that counts for nothing
         ids_BT, mask_BT = pad([row.inputs for row in rows], self._base.device)
         targets_M = torch.tensor([target for row in rows for target in row.targets], device=self._base.device)
-        taught = self._teacher is not None and weights[0] > 0
-        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and taught else None
+        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and needs_teacher(weights) else None
         states_MD = states_at(self._base.forward, ids_BT, mask_BT, read_mask(rows, ids_BT.shape[1], self._base.device))
         share = sum(row.positions for row in batch) / positions
         if self._head is None:
@@ -67,11 +65,9 @@ class LanguageObjective:
             penalties=self._penalties,
             weights=weights,
             count=positions,
-            everyone=self._process_group.gather_rows(states_MD if own else states_MD[:0])
-            if weights[2] > 0 and self._process_group.size > 1
-            else None,
             share=share,
-            counts=bool(own),
+            process_group=self._process_group,
+            has_rows=bool(own),
         )
 
     def _logits(self, states_MD: Tensor) -> Tensor:
@@ -98,7 +94,7 @@ class ClassifierObjective:
         ids_BT, mask_BT = pad([row.inputs for row in rows], self._base.device)
         kind = torch.float32 if self._regression else torch.long
         targets_M = torch.tensor([row.targets[0] for row in rows], device=self._base.device, dtype=kind)
-        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and weights[0] > 0 else None
+        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and needs_teacher(weights) else None
         features_MD = self._forward.features(ids_BT, mask_BT)
         share = len(batch) / positions
         student_MV = self._forward.logits(features_MD)
@@ -118,7 +114,7 @@ def objective_for(
     base: LoadedModel, head: Head | None, teacher: Teacher, penalties: Penalties | None, process_group: ProcessGroup, *, regression: bool
 ) -> Objective:
     """Return the objective that fits the base's head."""
-    needed = teacher if penalties is not None and penalties.consistency > 0 else None
+    needed = teacher if penalties is not None and needs_teacher(penalties.weights) else None
     if isinstance(base.forward, ClassifierForward):
         return ClassifierObjective(base, needed, penalties, process_group, regression=regression)
     return LanguageObjective(base, head, needed, penalties, process_group)

@@ -14,9 +14,8 @@ from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.encode import Encoder
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import HeadSpec, LoadedModel
-from balora_audit.penalties import Penalties
+from balora_audit.penalties import Penalties, needs_teacher
 from balora_audit.progress import Progress
-from balora_audit.regularizers import effective_k
 from balora_audit.training.checkpoint import Checkpoints
 from balora_audit.training.examples import TrainingRow, encode_rows, encode_whole, steps_per_epoch
 from balora_audit.training.fused import Head
@@ -188,7 +187,7 @@ class Workshop:
         """Train what is attached to the base; see `balora_audit.training.loop.Trainer.fit`."""
         training = self.recipe.training
         self.process_group.fully_shard(tuned.model)
-        if penalties is not None and penalties.consistency > 0 and self._teacher.prepare(tuned, rows):
+        if penalties is not None and needs_teacher(penalties.weights) and self._teacher.prepare(tuned, rows):
             self.progress.say("the teacher's states on these rows are computed and kept")
         trainer = Trainer(
             tuned,
@@ -212,14 +211,8 @@ class Workshop:
             return []
         start = "a regularised linear probe on frozen features" if training.teacher_head == "probe" else "small random numbers"
         found = [f"the head, and its teacher's, started at {start}"]
-        if penalties is not None and head.regression:
-            return [*found, "one output has no distribution, covariance or spectrum: of the regularizers, consistency alone is used"]
-        if penalties is not None and penalties.spectral > 0:
-            used = effective_k(penalties.k, training.batch_size, head.outputs)
-            if used < penalties.k:
-                found.append(
-                    f"the singular-value term uses k = {used}: with k = {penalties.k} it would be the constant 1 on {head.outputs} classes"
-                )
+        if penalties is not None:
+            found += penalties.remarks(rows=training.batch_size, outputs=head.outputs, regression=head.regression)
         return found
 
     def _of_texts(self, encoder: Encoder) -> list[str]:

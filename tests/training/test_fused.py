@@ -19,7 +19,7 @@ from balora_audit.training.objective import objective_for
 from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Teacher
 
-WEIGHTS = (0.3, 0.2, 0.5)
+WEIGHTS = {"consistency": 0.3, "diversity": 0.2, "spectral": 0.5}
 
 
 def problem(positions, hidden, words, *, bias, seed=0):
@@ -62,7 +62,7 @@ def test_a_head_of_deficient_rank_has_the_same_spectrum():
 
 def test_terms_of_weight_zero_are_not_computed():
     head, states, _, targets = problem(5, 8, 30, bias=False)
-    loss = fused_loss(states, head, targets, teacher_MD=None, penalties=REGULARIZERS["iclr2026"]["nlg"], weights=(0.0, 0.0, 0.0))
+    loss = fused_loss(states, head, targets, teacher_MD=None, penalties=REGULARIZERS["iclr2026"]["nlg"], weights={})
     assert set(loss.terms) == {"task"}
     expected = torch.nn.functional.cross_entropy(head.logits(states), targets)
     assert float(loss.total.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
