@@ -172,10 +172,11 @@ def loaded(base: LoadedModel, folder: Path) -> Iterator[Callable[[], AbstractCon
     from peft import PeftModel
     from safetensors import SafetensorError
 
-    head = base.head
+    head, modules = base.head, dict(base.model.named_modules())
     try:
         peft_model: Any = PeftModel.from_pretrained(base.model, str(folder), is_trainable=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        _put_back(base.model, modules)
         raise ModelError(f"{folder} is damaged, or not a PEFT adapter of this model: {error}") from error
     try:
         _refuse_zero(peft_model, folder)
@@ -190,6 +191,16 @@ def _unload(base: LoadedModel, peft_model: Any, head: nn.Module) -> None:
     if base.head_name is not None:  # PEFT leaves the trained copy of the head in the original's place
         parent, _, last = base.head_name.rpartition(".")
         setattr(base.model.get_submodule(parent), last, head)
+
+
+def _put_back(model: Any, modules: dict[str, nn.Module]) -> None:
+    """Give a model its modules back where PEFT failed after it had wrapped some of them."""
+    for name, module in modules.items():
+        parent, _, last = name.rpartition(".")
+        if last and model.get_submodule(name) is not module:
+            setattr(model.get_submodule(parent), last, module)
+    if hasattr(model, "peft_config"):
+        del model.peft_config
 
 
 def _refuse_zero(peft_model: Any, folder: Path) -> None:

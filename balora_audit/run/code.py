@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-__all__ = ["code_hash", "source_files"]
+__all__ = ["code_hash", "hash_sources", "source_files"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -29,6 +29,11 @@ def code_hash(*modules: str) -> str:
     True
     """
     places = {_PACKAGE.name: _PACKAGE, **{top: _place(top) for top in {module.partition(".")[0] for module in modules} - {_PACKAGE.name}}}
+    return hash_sources(modules, places)
+
+
+def hash_sources(modules: tuple[str, ...], places: Mapping[str, Path]) -> str:
+    """Return the SHA-256 over what :func:`source_files` gives: names and contents."""
     digest = hashlib.sha256()
     for module, path in sorted(source_files(modules, places).items()):
         digest.update(f"{module}\n".encode())
