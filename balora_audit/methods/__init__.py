@@ -65,7 +65,7 @@ def find_methods(specs: Iterable[str]) -> dict[str, Method]:
         A name, a term or a folder that does not exist.
     """
     listed, found = list(specs), extensions()
-    found.require(tuple(listed))
+    found.require(tuple(spec for spec in listed if spec not in METHODS))
     known = {**METHODS, **found.things}
     methods = [_find(spec, known) for spec in listed]
     return {method.name: method for method in methods}
