@@ -18,7 +18,7 @@ from balora_audit.config import AdapterConfig, TrainingConfig
 from balora_audit.data.general_text import held_out, pretraining
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach, target_modules
-from balora_audit.methods.method import Factors
+from balora_audit.methods.low_rank import Factors
 from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import LoadedModel
@@ -132,8 +132,7 @@ def ours(method: str, setting: Setting, *, forget: bool = False) -> Runner:
     held, chosen, settings = loaded(setting), METHODS[method], AdapterConfig(rank=RANK, alpha=RANK)
     key = (setting, chosen.initialisation)
     if key not in _factors:
-        assert chosen.initialise is not None
-        _factors[key] = chosen.initialise(target_modules(held.model, (), head=held.head), settings, 0)
+        _factors[key] = chosen.initialise(target_modules(held.model, (), head=held.head), settings.rank, settings.alpha / settings.rank, 0)
     tuned = attach(held, chosen, settings, 0, factors=lambda: _factors[key])
     family = "nlg" if setting.classes is None else "nlu"
     penalties = chosen.penalties(REGULARIZERS["iclr2026"][family]) if chosen.penalties else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
@@ -13,10 +13,12 @@ from balora_audit.errors import ModelError
 from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.decompositions import Decompositions
 from balora_audit.models.forward import CausalForward
-from balora_audit.models.locate import ResolvedModel
 from balora_audit.models.quiet import without_bars
 from balora_audit.models.spread import whole
-from balora_audit.penalties import Family
+
+if TYPE_CHECKING:
+    from balora_audit.models.locate import ResolvedModel
+    from balora_audit.penalties import Family
 
 __all__ = ["HeadSpec", "LoadedModel", "load", "load_tokenizer", "weights_hash"]
 

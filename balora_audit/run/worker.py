@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from balora_audit.errors import ModelError, StoreError
+from balora_audit.errors import ModelError, StoreError, UnitError
 from balora_audit.files import hash_files
 from balora_audit.models.load import load
 from balora_audit.models.placed import Placed
@@ -149,7 +149,7 @@ class Worker:
         Raises
         ------
         UnitError
-            The adapter is zero.
+            The adapter is zero, or memory ran out.
         ModelError
             It is damaged.
         """
@@ -157,7 +157,11 @@ class Worker:
         if folder is None:
             yield Placed(base=self.base)
             return
-        with self.plan.methods[cell.context.method].place(self.base, folder) as placed:
+        with ExitStack() as stack:
+            try:
+                placed = stack.enter_context(self.plan.methods[cell.context.method].place(self.base, folder))
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                raise UnitError(f"out of memory while loading {folder}: {error}") from error
             yield placed
 
     def score(self, unit: str, request: ScoreRequest, placed: Placed) -> None:

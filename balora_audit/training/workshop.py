@@ -15,7 +15,6 @@ from balora_audit.models.encode import Encoder
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import HeadSpec, LoadedModel
 from balora_audit.penalties import Penalties, needs_teacher
-from balora_audit.progress import Progress
 from balora_audit.training.checkpoint import Checkpoints
 from balora_audit.training.examples import TrainingRow, encode_rows, encode_whole, steps_per_epoch
 from balora_audit.training.fused import Head
@@ -28,6 +27,7 @@ from balora_audit.training.teacher_cache import TeacherCache
 
 if TYPE_CHECKING:
     from balora_audit.config import AdapterConfig, TrainingConfig
+    from balora_audit.progress import Progress
 
 __all__ = ["Job", "Made", "Output", "Recipe", "Workshop"]
 
