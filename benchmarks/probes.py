@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 from balora_audit.config import resolve
-from balora_audit.probes import PROBES, ScoreRequest, Scores
+from balora_audit.models.placed import Placed
+from balora_audit.probes import PROBES
 from balora_audit.progress import Silent
 from balora_audit.run.plan import Plan, make_plan
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import Worker, read_scores
-from balora_audit.scoring import LabelScores, TextScores
+from balora_audit.scoring import LabelScores, ScoreRequest, Scores, TextScores
 
 
 def trained(plan: Plan, folder: Path) -> tuple[Worker, RunStore]:
@@ -44,10 +45,11 @@ def shared(plan: Plan, worker: Worker, store: RunStore) -> dict[tuple[str, str],
         for unit in cell.score_keys.values():
             store.forget(unit)
     for cell in plan.cells:
-        worker.score(cell, {unit: (cell, key) for key, unit in cell.score_keys.items() if cell.requests[key].kind != "weights"}, "")
-        for key, unit in cell.score_keys.items():
-            if store.has(unit):
-                found[cell.context.method, key] = read_scores(store, unit)
+        with worker.placed(cell) as placed:
+            for key, unit in cell.score_keys.items():
+                if cell.requests[key].kind != "weights":
+                    worker.score(unit, cell.requests[key], placed)
+                    found[cell.context.method, key] = read_scores(store, unit)
     return found
 
 
@@ -56,19 +58,19 @@ def naive(plan: Plan, worker: Worker) -> dict[tuple[str, str], Scores]:
     """Score every probe's own requests for every cell: one forward pass per item and label."""
     found: dict[tuple[str, str], Scores] = {}
     for cell in plan.cells:
-        with worker._in_place(cell) as off:
+        with worker.placed(cell) as placed:
             for name in plan.config.active_probes:
                 for request in PROBES[name].requests(cell.context):
                     if request.kind == "labels":
                         found[cell.context.method, request.key] = one_by_one(plan, worker, request)
                     elif request.kind == "texts":
-                        found[cell.context.method, request.key] = text_by_text(worker, request, off)
+                        found[cell.context.method, request.key] = text_by_text(worker, request, placed)
     return found
 
 
 def one_by_one(plan: Plan, worker: Worker, request: ScoreRequest) -> LabelScores:
     """One forward pass per item and label, and another one for the features."""
-    encoder, model = worker._encoder(), worker.base.model
+    encoder, model = worker.workshop.encoder(), worker.base.model
     scores, features = np.zeros((len(request.texts), len(plan.dataset.label_names))), []
     for row, text in enumerate(request.texts):
         for column, name in enumerate(plan.dataset.label_names):
@@ -83,14 +85,14 @@ def one_by_one(plan: Plan, worker: Worker, request: ScoreRequest) -> LabelScores
     return LabelScores(log_likelihood=scores, features=np.stack(features) if features else None)
 
 
-def text_by_text(worker: Worker, request: ScoreRequest, off: object) -> TextScores:
+def text_by_text(worker: Worker, request: ScoreRequest, placed: Placed) -> TextScores:
     """Two forward passes per text: the model and the base."""
-    encoder, model = worker._encoder(), worker.base.model
+    encoder, model = worker.workshop.encoder(), worker.base.model
     kl, nll, base_nll, tokens = [], [], [], []
     for text in request.texts:
         ids = torch.tensor([encoder.prompt(text)])
         mine = model(ids).logits[0, :-1].float().log_softmax(-1)
-        with off():  # type: ignore[operator]
+        with placed.disabled():
             base = model(ids).logits[0, :-1].float().log_softmax(-1)
         goal = ids[0, 1:, None]
         kl.append(float((base.exp() * (base - mine)).sum()))

@@ -18,7 +18,7 @@ from balora_audit.config import AdapterConfig, TrainingConfig
 from balora_audit.data.general_text import held_out, pretraining
 from balora_audit.methods import METHODS
 from balora_audit.methods.adapter import attach, target_modules
-from balora_audit.methods.method import Factors
+from balora_audit.methods.low_rank import Factors
 from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import LoadedModel
@@ -27,8 +27,8 @@ from balora_audit.training.examples import TrainingRow
 from balora_audit.training.fused import Head
 from balora_audit.training.loop import Trainer
 from balora_audit.training.objective import objective_for
+from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Teacher
-from balora_audit.training.team import Team
 
 __all__ = [
     "CLASSIFIERS",
@@ -132,8 +132,7 @@ def ours(method: str, setting: Setting, *, forget: bool = False) -> Runner:
     held, chosen, settings = loaded(setting), METHODS[method], AdapterConfig(rank=RANK, alpha=RANK)
     key = (setting, chosen.initialisation)
     if key not in _factors:
-        assert chosen.initialise is not None
-        _factors[key] = chosen.initialise(target_modules(held.model, (), head=held.head), settings, 0)
+        _factors[key] = chosen.initialise(target_modules(held.model, (), head=held.head), settings.rank, settings.alpha / settings.rank, 0)
     tuned = attach(held, chosen, settings, 0, factors=lambda: _factors[key])
     family = "nlg" if setting.classes is None else "nlu"
     penalties = chosen.penalties(REGULARIZERS["iclr2026"][family]) if chosen.penalties else None
@@ -144,7 +143,7 @@ def ours(method: str, setting: Setting, *, forget: bool = False) -> Runner:
     teacher = Teacher(held)
     trainer = Trainer(
         tuned,
-        objective_for(held, head, teacher, penalties, Team(), regression=False),
+        objective_for(held, head, teacher, penalties, ProcessGroup(), regression=False),
         TrainingConfig(learning_rate=LEARNING_RATE, max_grad_norm=MAX_GRAD_NORM, warmup_share=0.0, decay="constant"),
         learning_rate=LEARNING_RATE,
         penalties=penalties,

@@ -16,12 +16,13 @@ NAME = "balora_audit"
 
 # From the bottom up; a module or package may import from its own layer and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cells", "config", "errors", "files", "metric", "penalties", "progress", "records", "resources", "slices", "vocabulary"),
-    ("data", "metrics", "regularizers", "stats"),
-    ("methods", "models"),
+    ("cells", "errors", "extensions", "files", "metric", "progress", "records", "resources", "slices", "vocabulary"),
+    ("config", "data", "metrics", "penalties", "regularizers", "stats"),
+    ("harness", "models"),
     ("scoring", "training"),
-    ("harness", "probes"),
-    ("comparison", "extensions"),
+    ("methods",),
+    ("probes",),
+    ("comparison", "registered"),
     ("run",),
     ("export", "report"),
     ("__init__", "__main__", "interface"),

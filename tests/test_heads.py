@@ -15,15 +15,17 @@ from balora_audit.errors import ConfigurationError, ModelError
 from balora_audit.methods import find_methods
 from balora_audit.methods.adapter import loaded
 from balora_audit.methods.imported import bring_in
+from balora_audit.models.encode import Encoder
 from balora_audit.models.load import HeadSpec, load
 from balora_audit.models.locate import locate
+from balora_audit.models.placed import Placed
 from balora_audit.resources import TINY_MODEL_PATH
 from balora_audit.run.execute import execute
 from balora_audit.run.plan import make_plan
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import read_scores
-from balora_audit.scoring import CausalScorer
-from balora_audit.training.head_start import probe_head
+from balora_audit.scoring import Reader, ScoreRequest, score
+from balora_audit.training.head_initialisation import probe_head
 
 pytestmark = pytest.mark.slow
 
@@ -215,7 +217,8 @@ def test_an_adapter_on_the_head_itself_is_scored_with_it(tiny, tmp_path):
     bring_in(tiny, tmp_path / "theirs", tmp_path / "ours")
     prompts, answers = ["Anna painted the"], [" house", " river"]
     with loaded(tiny, tmp_path / "ours"):
-        found = CausalScorer(tiny, limit_tokens=64).labels(prompts, answers, features=False).log_likelihood[0]
+        request = ScoreRequest(key="set", kind="labels", ids=("a",), texts=tuple(prompts), labels=("house", "river"))
+        found = score(request, Reader(placed=Placed(base=tiny), encoder=Encoder(tiny.tokenizer, 64))).log_likelihood[0]
     ids = tiny.tokenizer(prompts[0]).input_ids
     for answer, value in zip(answers, found, strict=True):
         tail = tiny.tokenizer(answer, add_special_tokens=False).input_ids

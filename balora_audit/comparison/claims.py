@@ -84,10 +84,9 @@ def _defaults(config: AuditConfig, dataset: AuditDataset, conditions: list[Condi
     """Yield the default claims: each fine-tuned model against each baseline, a few headline metrics per probe."""
     methods = find_methods(config.models)
     for baseline, candidate in pairs(config):
-        elsewhere = "imported" in (methods[baseline].tuning, methods[candidate].tuning)
         for probe, metric, condition in _headlines(config, dataset, conditions):
-            if elsewhere and not condition.is_clean:
-                continue  # an imported adapter is measured beside clean data only
+            if not all(methods[name].applies_to(condition) for name in (baseline, candidate)):
+                continue
             if metric == "kl_per_token" and methods[baseline].is_base:
                 continue  # the base has no distance from itself; every model loses, by definition
             yield Claim(

@@ -183,7 +183,7 @@ class AuditConfig(Frozen):
 
     def penalties_for(self, family: Family) -> Penalties:
         """Return the regularizer preset for a family of tasks, with the configured overrides."""
-        return Penalties.model_validate({**REGULARIZERS[self.regularizers][family].model_dump(), **self.penalties})
+        return REGULARIZERS[self.regularizers][family].override(self.penalties)
 
     @property
     def active_probes(self) -> tuple[str, ...]:

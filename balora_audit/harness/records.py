@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from balora_audit.errors import unknown_name
 from balora_audit.harness.scores import bounds
 from balora_audit.metric import Metric
 from balora_audit.stats import ItemScores, Jackknife
 
-__all__ = ["HarnessItem", "HarnessMetric", "HarnessResult", "HarnessScores", "finite", "slice_of"]
+__all__ = ["HarnessItem", "HarnessMetric", "HarnessResult", "finite", "slice_of"]
 
 
 def slice_of(task: str, version: str, shots: int, filter_name: str = "none") -> str:
@@ -102,46 +101,24 @@ class HarnessResult:
             raise unknown_name("harness metric", f"{task}.{metric}", sorted({f"{row.task}.{row.metric}" for row in self.metrics}))
         return found[0]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HarnessScores:
-    """A result as a unit of an audit keeps it: ``payload`` is its JSON in UTF-8, (bytes,) uint8."""
-
-    payload: NDArray[np.uint8]
+    def to_json(self) -> str:
+        """Return the whole result as JSON text; a number that is not finite becomes null."""
+        found = {
+            "metrics": [_packed(row) for row in self.metrics],
+            "items": [asdict(item) for item in self.items],
+            "shortened": self.shortened,
+        }
+        return json.dumps(finite(found), ensure_ascii=False, allow_nan=False, default=str)
 
     @classmethod
-    def of(cls, result: HarnessResult) -> HarnessScores:
-        """Pack a result; requests are kept, of generated and scored responses all."""
-        found = {
-            "metrics": [_packed(row) for row in result.metrics],
-            "items": [asdict(item) for item in result.items],
-            "shortened": result.shortened,
-        }
-        text = json.dumps(finite(found), ensure_ascii=False, allow_nan=False, default=str)
-        return cls(payload=np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8))
-
-    def result(self) -> HarnessResult:
-        """Unpack it; a number that was not finite is None."""
-        found = json.loads(self.payload.tobytes().decode("utf-8", "surrogatepass"))
+    def from_json(cls, text: str) -> HarnessResult:
+        """Return the result that :meth:`to_json` gave."""
+        found = json.loads(text)
         items = [
             HarnessItem(**{**row, "requests": tuple(map(tuple, row["requests"])), "responses": tuple(row["responses"])})
             for row in found["items"]
         ]
-        return HarnessResult(metrics=tuple(map(_unpacked, found["metrics"])), items=tuple(items), shortened=found["shortened"])
-
-    def rows(self) -> Iterator[dict[str, object]]:
-        """Yield what ``samples/*.jsonl`` keeps of each item."""
-        for item in self.result().items:
-            yield {
-                "set": item.task,
-                "id": item.id,
-                "group": item.group,
-                "pair_id": item.pair_id,
-                "severity": item.severity,
-                "requests": item.requests,
-                "responses": item.responses,
-                "values": item.values,
-            }
+        return cls(metrics=tuple(map(_unpacked, found["metrics"])), items=tuple(items), shortened=found["shortened"])
 
 
 def _packed(row: HarnessMetric) -> dict[str, Any]:

@@ -23,9 +23,9 @@ def _models() -> Mapping[str, str]:
 
 
 def _methods() -> Mapping[str, str]:
-    from balora_audit.methods import METHODS
+    from balora_audit import methods
 
-    return {name: method.summary for name, method in METHODS.items()}
+    return {name: method.summary for name, method in methods.available().items()}
 
 
 def _conditions() -> Mapping[str, str]:
@@ -36,14 +36,14 @@ def _conditions() -> Mapping[str, str]:
 
 def _perturbations() -> Mapping[str, str]:
     from balora_audit.data.perturbations import PERTURBATIONS
-    from balora_audit.extensions import extensions
+    from balora_audit.registered import extensions
 
     extensions()
     return {name: f"{noise.description} (per {noise.unit})" for name, noise in PERTURBATIONS.items()}
 
 
 def _probes() -> Mapping[str, str]:
-    from balora_audit.extensions import extensions
+    from balora_audit.registered import extensions
     from balora_audit.probes import PROBES
 
     extensions()

@@ -1,21 +1,26 @@
-"""Fine-tuning methods: one file each (one line for a variant of LoRA), one line each in :data:`METHODS`."""
+"""Fine-tuning methods: one file each (one line for a variant of LoRA), one line each in :data:`METHODS`.
+
+Methods of other packages come in through the entry-point group ``balora_audit.methods``; see docs/extending.md.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.methods.balora import BALORA, TERMS, only
+from balora_audit.extensions import Extensions, find_extensions
+from balora_audit.methods.balora import ABBREVIATIONS, BALORA, ablation
 from balora_audit.methods.base import BASE
+from balora_audit.methods.full import FULL
+from balora_audit.methods.imported import Imported
 from balora_audit.methods.lora import LORA
 from balora_audit.methods.method import Method
 from balora_audit.methods.pissa import PISSA
-from balora_audit.methods.variants import DORA, FULL, OLORA, RSLORA
+from balora_audit.methods.variants import DORA, OLORA, RSLORA
 
-__all__ = ["METHODS", "Method", "find_methods"]
+__all__ = ["METHODS", "Method", "available", "extensions", "find_methods"]
 
 METHODS: dict[str, Method] = {
     "base": BASE,
@@ -27,10 +32,28 @@ METHODS: dict[str, Method] = {
     "olora": OLORA,
     "full": FULL,
 }
-"""The methods by name. ``balora[…]`` and ``NAME=PATH`` are made from these by :func:`find_methods`."""
+"""The built-in methods by name. ``balora[…]`` and ``NAME=PATH`` are made from these by :func:`find_methods`."""
 
-_ABLATION = re.compile(r"(?P<name>\w+)\[(?P<terms>[^\]]*)\]")
+_ABLATION = re.compile(r"balora\[(?P<terms>[^\]]*)\]")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+def extensions() -> Extensions[Method]:
+    """Return the methods that installed packages bring."""
+    return find_extensions("method", _checked, METHODS)
+
+
+def _checked(name: str, thing: object) -> Method:
+    if not isinstance(thing, Method):
+        raise TypeError(f"it is a {type(thing).__name__}, not a balora_audit.methods.Method")
+    if thing.name != name:
+        raise ValueError(f"it calls itself {thing.name!r}, its entry point {name!r}")
+    return thing
+
+
+def available() -> dict[str, Method]:
+    """Return the built-in methods and those of installed packages, by name."""
+    return {**METHODS, **extensions().things}
 
 
 def find_methods(specs: Iterable[str]) -> dict[str, Method]:
@@ -41,52 +64,30 @@ def find_methods(specs: Iterable[str]) -> dict[str, Method]:
     ConfigurationError
         A name, a term or a folder that does not exist.
     """
-    found = [_find(spec) for spec in specs]
-    return {method.name: method for method in found}
+    listed, found = list(specs), extensions()
+    found.require(tuple(spec for spec in listed if spec not in METHODS))
+    known = {**METHODS, **found.things}
+    methods = [_find(spec, known) for spec in listed]
+    return {method.name: method for method in methods}
 
 
-def _find(spec: str) -> Method:
+def _find(spec: str, known: dict[str, Method]) -> Method:
     if "=" in spec:
-        return _imported(*spec.split("=", 1))
-    ablation = _ABLATION.fullmatch(spec)
-    if ablation is not None and ablation["name"] == "balora":
-        return _ablated(spec, ablation["terms"])
-    if spec not in METHODS:
-        raise unknown_name("method", spec, [*METHODS, *(f"balora[-{term}]" for term in TERMS)])
-    return METHODS[spec]
+        name, _, path = spec.partition("=")
+        return _imported(name, path, known)
+    bracketed = _ABLATION.fullmatch(spec)
+    if bracketed is not None:
+        return ablation(spec, bracketed["terms"])
+    if spec not in known:
+        raise unknown_name("method", spec, [*known, *(f"balora[-{term}]" for term in ABBREVIATIONS)])
+    return known[spec]
 
 
-def _ablated(spec: str, text: str) -> Method:
-    without = text.startswith("-")
-    terms = text[1:].split("-") if without else text.split("+")
-    for term in terms:
-        if term not in TERMS:
-            wanted = ", ".join(TERMS)
-            raise ConfigurationError(f"{spec!r}: the terms are {wanted}, as in balora[-cr], balora[-cr-dr], balora[svdr] or balora[cr+dr]")
-    named = tuple(TERMS[term] for term in terms)
-    kept = tuple(name for name in TERMS.values() if (name in named) != without)
-    said = " and ".join(named)
-    return replace(
-        BALORA,
-        name=spec,
-        title=f"BA-LoRA {'without' if without else 'with only'} {said}",
-        summary=f"BA-LoRA {'without' if without else 'with only'} the {said} term{'s' if len(named) > 1 else ''}",
-        penalties=only(kept),
-    )
-
-
-def _imported(name: str, path: str) -> Method:
+def _imported(name: str, path: str, known: dict[str, Method]) -> Method:
     folder = Path(path).expanduser()
-    if not _NAME.fullmatch(name) or name in METHODS:
-        reason = "is a method's own name" if name in METHODS else "may have letters, digits, '.', '-' and '_' only"
+    if not _NAME.fullmatch(name) or name in known:
+        reason = "is a method's own name" if name in known else "may have letters, digits, '.', '-' and '_' only"
         raise ConfigurationError(f"--models {name}={path}: the name {name!r} {reason}; choose another, as in mine={path}")
     if not (folder / "adapter_config.json").is_file():
         raise ConfigurationError(f"--models {name}={path}: there is no adapter_config.json in {folder}; give a PEFT adapter's folder")
-    return Method(
-        name=name,
-        title=name,
-        summary=f"trained elsewhere: {folder}",
-        initialisation="trained elsewhere",
-        tuning="imported",
-        folder=folder,
-    )
+    return Imported(name=name, title=name, summary=f"trained elsewhere: {folder}", initialisation="trained elsewhere", folder=folder)

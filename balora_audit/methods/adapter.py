@@ -1,23 +1,27 @@
-"""Attaching, training, saving, loading and removing adapters on the one shared base (PEFT)."""
+"""Attaching, saving, loading and removing adapters on the one shared base (PEFT)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from balora_audit.config import AdapterConfig
 from balora_audit.errors import ConfigurationError, ModelError, UnitError
 from balora_audit.methods.fast import adapted_forward
-from balora_audit.methods.method import Factors, Method
+from balora_audit.methods.tuned import Tuned
 from balora_audit.models.load import LoadedModel
+from balora_audit.models.placed import WeightChange
+from balora_audit.models.spread import whole
 
-__all__ = ["Attached", "attach", "check", "loaded", "target_modules"]
+if TYPE_CHECKING:
+    from balora_audit.config import AdapterConfig
+    from balora_audit.methods.low_rank import Factors, LowRank
+
+__all__ = ["Attached", "adapter_changes", "attach", "check_adapter", "loaded", "target_modules"]
 
 _ADAPTER = "default"
 
@@ -39,11 +43,11 @@ def target_modules(model: nn.Module, wanted: tuple[str, ...], *, head: nn.Module
     return chosen
 
 
-class Attached:
+class Attached(Tuned):
     """A fresh adapter on the base, ready to be trained.
 
     ``parameters`` are what an optimiser may change. An anchored adapter trains r of its 2r stored ranks: these are
-    parameters of their own until :meth:`settle` writes them back into PEFT's weights.
+    parameters of their own until :meth:`write_back` writes them back into PEFT's weights.
     """
 
     def __init__(self, base: LoadedModel, peft_model: Any, rank: int, *, anchored: bool, fast: bool) -> None:
@@ -71,23 +75,13 @@ class Attached:
             self.parameters[f"{name}.lora_A.{_ADAPTER}.weight"], self.parameters[f"{name}.lora_B.{_ADAPTER}.weight"] = a, b
         layer.forward = adapted_forward(layer, a, b, frozen, layer.scaling[_ADAPTER])
 
-    @property
-    def count(self) -> int:
-        """How many numbers training can change."""
-        return sum(parameter.numel() for parameter in self.parameters.values())
-
-    def change_norm(self) -> float:
-        """Return the Frobenius norm of all changes since the adapter was attached (0 means that nothing was learned)."""
-        squares = [float((p.detach().float() - self._before[n].float()).square().sum()) for n, p in self.parameters.items()]
-        return math.sqrt(math.fsum(squares))
-
-    def off(self) -> AbstractContextManager[object]:
+    def disable(self) -> AbstractContextManager[object]:
         """Switch the adapter off for the time of a block: what remains is the base."""
         context: AbstractContextManager[object] = self.model.disable_adapter()
         return context
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def write_back(self) -> None:
         """Write trained parameters into PEFT's weights and give the layers their own forward back."""
         for layer, live_a, live_b in self._live:
             rank = len(live_a)
@@ -98,7 +92,7 @@ class Attached:
                 layer.__dict__.pop("forward", None)
 
     def save(self, folder: Path) -> None:
-        """Write an ordinary PEFT adapter folder; call :meth:`settle` first."""
+        """Write an ordinary PEFT adapter folder; call :meth:`write_back` first."""
         self.model.save_pretrained(folder)
         # PEFT's template of a model card has blanks that nobody filled; an adapter here is described by audit.json.
         (folder / "README.md").unlink(missing_ok=True)
@@ -110,7 +104,7 @@ class Attached:
 
 def attach(
     base: LoadedModel,
-    method: Method,
+    method: LowRank,
     settings: AdapterConfig,
     seed: int,
     *,
@@ -127,11 +121,9 @@ def attach(
     """
     from peft import LoraConfig, get_peft_model
 
-    if method.initialise is None:
-        raise ValueError(f"method {method.name!r} has no adapter to attach")
     modules = target_modules(base.model, settings.target_modules, head=base.head)
-    check(method, settings, {name: (module.out_features, module.in_features) for name, module in modules.items()})
-    initial = factors() if factors is not None else method.initialise(modules, settings, seed)
+    check_adapter(method, settings, {name: (module.out_features, module.in_features) for name, module in modules.items()})
+    initial = factors() if factors is not None else method.initialise(modules, settings.rank, settings.alpha / settings.rank, seed)
     stored = settings.rank * (2 if method.anchored else 1)
     peft_model = get_peft_model(
         base.model,
@@ -155,7 +147,7 @@ def attach(
     return Attached(base, peft_model, settings.rank, anchored=method.anchored, fast=plain)
 
 
-def check(method: Method, settings: AdapterConfig, shapes: dict[str, tuple[int, int]]) -> None:
+def check_adapter(method: LowRank, settings: AdapterConfig, shapes: dict[str, tuple[int, int]]) -> None:
     """Raise `ConfigurationError` where the settings cannot hold for modules of these (out, in) shapes."""
     if method.anchored and settings.dropout > 0:
         raise ConfigurationError(
@@ -167,26 +159,25 @@ def check(method: Method, settings: AdapterConfig, shapes: dict[str, tuple[int, 
 
 
 @contextmanager
-def loaded(base: LoadedModel, folder: Path | None) -> Iterator[Callable[[], AbstractContextManager[object]]]:
-    """Put a saved adapter on the base for the time of the block and give what switches it off; None leaves the base as it is.
+def loaded(base: LoadedModel, folder: Path) -> Iterator[Callable[[], AbstractContextManager[object]]]:
+    """Put a saved adapter on the base for the time of the block and give what switches it off.
 
     Raises
     ------
     ModelError
-        The folder is no adapter of this base.
+        The folder is damaged, or no adapter of this base.
     UnitError
         The adapter is zero: it would be the base under another name.
     """
-    if folder is None:
-        yield nullcontext
-        return
     from peft import PeftModel
+    from safetensors import SafetensorError
 
-    head = base.head
+    head, modules = base.head, dict(base.model.named_modules())
     try:
         peft_model: Any = PeftModel.from_pretrained(base.model, str(folder), is_trainable=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"{folder} is not a PEFT adapter of this model: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        _put_back(base.model, modules)
+        raise ModelError(f"{folder} is damaged, or not a PEFT adapter of this model: {error}") from error
     try:
         _refuse_zero(peft_model, folder)
         peft_model.eval()
@@ -202,6 +193,16 @@ def _unload(base: LoadedModel, peft_model: Any, head: nn.Module) -> None:
         setattr(base.model.get_submodule(parent), last, head)
 
 
+def _put_back(model: Any, modules: dict[str, nn.Module]) -> None:
+    """Give a model its modules back where PEFT failed after it had wrapped some of them."""
+    for name, module in modules.items():
+        parent, _, last = name.rpartition(".")
+        if last and model.get_submodule(name) is not module:
+            setattr(model.get_submodule(parent), last, module)
+    if hasattr(model, "peft_config"):
+        del model.peft_config
+
+
 def _refuse_zero(peft_model: Any, folder: Path) -> None:
     for module in peft_model.modules():
         factors = getattr(module, "lora_B", None)
@@ -211,3 +212,22 @@ def _refuse_zero(peft_model: Any, folder: Path) -> None:
             if bool((b_OR @ a_RI).abs().max() > 1e-6 * (b_OR.abs() @ a_RI.abs()).max()):
                 return
     raise UnitError(f"the adapter in {folder} is zero: it changes nothing, so it cannot stand for a fine-tuned model")
+
+
+def adapter_changes(model: nn.Module) -> Iterator[WeightChange]:
+    """Yield what the adapter that is loaded on a model changes, module by module."""
+    for name, layer in model.named_modules():
+        if _ADAPTER not in getattr(layer, "lora_A", {}):
+            continue
+        adapted: Any = layer
+        weight: Tensor = whole(adapted.base_layer.weight.detach()).float()
+        b_OR, a_RI = (whole(side[_ADAPTER].weight.detach()).float() for side in (adapted.lora_B, adapted.lora_A))
+        if weight.shape != (len(b_OR), a_RI.shape[1]):
+            weight = weight.T  # GPT-2 keeps its matrices transposed
+        scaled_OR = adapted.scaling[_ADAPTER] * b_OR
+        if _ADAPTER in getattr(adapted, "lora_magnitude_vector", {}):  # DoRA rescales whole rows of W + ΔW
+            moved = weight + scaled_OR @ a_RI
+            magnitude_O = adapted.lora_magnitude_vector[_ADAPTER].weight.detach().float()
+            yield WeightChange(name=name, weight=weight, changed=moved * (magnitude_O / moved.norm(dim=1))[:, None])
+        else:
+            yield WeightChange(name=name, weight=weight, factors=(scaled_OR, a_RI))

@@ -3,26 +3,79 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from balora_audit.config import AdapterConfig
-from balora_audit.errors import ModelError
-from balora_audit.files import write_atomic
-from balora_audit.methods.method import Initialiser
+from balora_audit.errors import ConfigurationError, ModelError
+from balora_audit.files import hash_files, write_atomic
+from balora_audit.methods.adapter import adapter_changes, loaded
+from balora_audit.methods.low_rank import Initialiser
+from balora_audit.methods.method import Method
 from balora_audit.methods.pissa import principal_factors
 from balora_audit.methods.variants import orthonormal_factors
 from balora_audit.models.load import LoadedModel
+from balora_audit.models.placed import Placed
+from balora_audit.training.workshop import Job, Made, Recipe, Workshop
 
-__all__ = ["bring_in"]
+if TYPE_CHECKING:
+    from balora_audit.data.conditions import Condition
+
+__all__ = ["Imported", "bring_in"]
 
 _PREFIX = "base_model.model."
 _FACTORS = (".lora_A.", ".lora_B.", ".lora_magnitude_vector")
 _BEYOND_FACTORS = ("bias", "layer_replication", "trainable_token_indices", "megatron_config", "use_qalora")
 _CHANGES_THE_BASE: dict[str, Initialiser] = {"pissa": principal_factors, "olora": orthonormal_factors}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported(Method):
+    """An adapter from elsewhere; what it was trained on is not known, so it is audited beside clean data only.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies.
+    """
+
+    folder: Path
+    unit: ClassVar[str] = "import"
+    trains: ClassVar[bool] = False
+
+    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int) -> dict[str, Any]:
+        """Return the content of the files, whatever rows and seed the others are trained with."""
+        del recipe, rows, seed
+        return {"files": hash_files(self.folder)}
+
+    def make(self, workshop: Workshop, job: Job) -> Made:
+        """Bring the adapter into the audited form, and see that PEFT loads it and that it changes something."""
+        notes: list[str] = []
+        job.output.write(lambda folder: notes.extend(bring_in(workshop.base, self.folder, folder)))
+        if workshop.process_group.is_main:
+            with self.place(workshop.base, job.output.folder):
+                pass
+        return Made(cell={"notes": notes})
+
+    @contextmanager
+    def place(self, base: LoadedModel, folder: Path) -> Iterator[Placed]:
+        """Load the adapter."""
+        with loaded(base, folder) as disabled:
+            yield Placed(base=base, disabled=disabled, changes=lambda: adapter_changes(base.model))
+
+    def applies_to(self, condition: Condition) -> bool:
+        """Whether the condition leaves the data as they are."""
+        return condition.is_clean
+
+    def check_conditions(self, conditions: Sequence[Condition]) -> None:
+        """Raise where there is no clean condition."""
+        if not any(condition.is_clean for condition in conditions):
+            raise ConfigurationError("an adapter trained elsewhere is measured beside condition clean; add it to --conditions")
 
 
 def bring_in(base: LoadedModel, source: Path, target: Path) -> list[str]:
@@ -74,7 +127,9 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         settings = json.loads((source / "adapter_config.json").read_text(encoding="utf-8"))
         tensors = load_file(weights)
     except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{source} cannot be read: {error}") from error
+        raise ModelError(f"{source} is damaged or no PEFT adapter: {error}") from error
+    if not isinstance(settings, dict) or not isinstance(settings.get("r"), int):
+        raise ModelError(f"{source}/adapter_config.json is damaged: it is no object that names a rank r")
     if settings.get("peft_type") != "LORA":
         raise ModelError(f"{source} is an adapter of type {settings.get('peft_type')}; only LoRA and its variants can be audited")
     for name in _BEYOND_FACTORS:
@@ -131,7 +186,7 @@ def _anchored(
         raise ModelError(f"{source} has ranks that differ between modules; convert it where it was trained")
     rank = int(settings["r"])
     scaling = float(settings["lora_alpha"]) / (rank**0.5 if settings.get("use_rslora") else rank)
-    initial = initialise(modules, AdapterConfig(rank=rank, alpha=scaling * rank), 0)
+    initial = initialise(modules, rank, scaling, 0)
     converted = dict(tensors)
     for name, (a_RI, b_OR) in initial.items():
         key_a, key_b = f"{_PREFIX}{name}.lora_A.weight", f"{_PREFIX}{name}.lora_B.weight"

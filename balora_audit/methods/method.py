@@ -1,69 +1,120 @@
-"""What a fine-tuning method is, and how its adapter sits on the shared base."""
+"""What a fine-tuning method is: the one place where its name, its training, its place on the base and its needs are put together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from balora_audit.config import AdapterConfig
-from balora_audit.penalties import Penalties
+from balora_audit.models.load import LoadedModel
+from balora_audit.models.placed import Placed
+from balora_audit.training.workshop import Job, Made, Recipe, Workshop
 
-__all__ = ["Factors", "Initialiser", "Method", "Tuning"]
+if TYPE_CHECKING:
+    from balora_audit.config import AdapterConfig
+    from balora_audit.data.conditions import Condition
 
-Tuning = Literal["none", "adapter", "full", "imported"]
+__all__ = ["Method"]
 
-Factors = dict[str, tuple[Tensor, Tensor]]
-"""Module name → (A (r, in), B (out, r)) in float32."""
-
-Initialiser = Callable[[dict[str, nn.Linear], AdapterConfig, int], Factors]
-"""(target modules, adapter settings, seed) → initial factors."""
+_SHARE_OF_BASE = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """A fine-tuning method: the one place where its name, initialisation and penalties are put together.
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """A fine-tuning method by name; a subclass is a way to fine-tune, an instance a method that a user can list.
 
     Parameters
     ----------
-    tuning : {"none", "adapter", "full", "imported"}
-        What is trained: nothing (the base), a low-rank adapter, all weights, or nothing here (trained elsewhere).
-    initialise : callable, optional
-        Initial factors of an adapter; they may depend on the base's weights and on the seed.
-    seeded : bool
-        Whether the initial factors depend on the seed; if not, they are computed once for all seeds and conditions.
-    anchored : bool
-        The initial factors stay as a frozen negative branch, ``ΔW = s·(BA − B₀A₀)``: the base is untouched, switching the
-        adapter off *is* the teacher, and the saved adapter is an ordinary LoRA adapter of rank 2r.
-    penalties : callable, optional
-        Picks the regularizers out of the configured preset; None for the plain task loss.
-    peft : mapping
-        Further settings of `peft.LoraConfig` that make a variant of LoRA.
-    folder : Path, optional
-        Where an imported adapter lies.
+    name : str
+        How a user lists it.
+    title : str
+        How the report calls it.
+    summary : str
+        One line for ``ls methods``.
+    initialisation : str
+        Where its trained numbers start, in words.
     """
 
     name: str
     title: str
     summary: str
     initialisation: str
-    tuning: Tuning = "adapter"
-    initialise: Initialiser | None = None
-    seeded: bool = True
-    anchored: bool = False
-    penalties: Callable[[Penalties], Penalties] | None = None
-    peft: Mapping[str, Any] = field(default_factory=dict)
-    folder: Path | None = None
+
+    unit: ClassVar[str] = "train"
+    """What its units of work in the store are called."""
+    is_base: ClassVar[bool] = False
+    """Whether this is the pre-trained model itself."""
+    trains: ClassVar[bool] = True
+    """Whether it is trained here, condition by condition."""
 
     @property
-    def is_base(self) -> bool:
-        """Whether this is the pre-trained model itself."""
-        return self.tuning == "none"
+    def modules(self) -> tuple[str, ...]:
+        """The modules that define it: with what they import, they decide what it makes."""
+        return (type(self).__module__,)
 
-    @property
-    def trains(self) -> bool:
-        """Whether the method is trained here, condition by condition."""
-        return self.tuning in ("adapter", "full")
+    @abstractmethod
+    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int) -> dict[str, Any] | None:
+        """Return all that decides what :meth:`make` gives beside base, code and number format; None where there is nothing to make.
+
+        `rows` tells the training rows and their task by their content.
+        """
+
+    @abstractmethod
+    def make(self, workshop: Workshop, job: Job) -> Made:
+        """Do what training a cell means for this method and write its files to the job's output; the base is untouched afterwards.
+
+        Raises
+        ------
+        UnitError
+            The training failed; other cells may still succeed.
+        """
+
+    @abstractmethod
+    def place(self, base: LoadedModel, folder: Path) -> AbstractContextManager[Placed]:
+        """Put what :meth:`make` wrote into a folder on the base for the time of a block.
+
+        Raises
+        ------
+        ModelError
+            The folder is damaged, or of another base.
+        UnitError
+            What lies there changes nothing, so that it cannot stand for a fine-tuned model.
+        """
+
+    def needed_bytes(self, weights_bytes: int) -> int:
+        """Return a generous guess of what :meth:`make` writes, for a base of so many bytes."""
+        return weights_bytes // _SHARE_OF_BASE
+
+    def applies_to(self, condition: Condition) -> bool:
+        """Whether models of this method are audited under a condition."""
+        del condition
+        return True
+
+    def check_conditions(self, conditions: Sequence[Condition]) -> None:
+        """Raise `ConfigurationError` where the audit lacks the condition that this method needs."""
+        del conditions
+
+    def check_modules(self, settings: AdapterConfig, model: nn.Module, head: nn.Module) -> None:
+        """Raise `ConfigurationError` where the settings do not fit the model's modules, whose weights may be absent."""
+        del settings, model, head
+
+    def required_dtype(self, wanted: str) -> tuple[str, str] | None:
+        """Return the number format that the base must have, and why; None where any will do.
+
+        Raises
+        ------
+        ConfigurationError
+            A user wants another one.
+        """
+        del wanted
+        return None
+
+    def settings(self, recipe: Recipe) -> dict[str, Any]:
+        """Return what the audit shows of how the method was set, by field of `balora_audit.records.ModelRow`."""
+        del recipe
+        return {}

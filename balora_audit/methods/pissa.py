@@ -1,33 +1,33 @@
 """PiSSA: A and B start at the principal part of W (Meng et al. 2024, arXiv 2404.02948; METHODS §1).
 
 PEFT's own PiSSA overwrites W with the residual. Here W stays what it is and the update is written as a difference,
-``ΔW = s·(BA − B₀A₀)`` (see `balora_audit.methods.method.Method`), which is the same function: ``W_res + s·BA = W + ΔW``.
+``ΔW = s·(BA − B₀A₀)`` (see `balora_audit.methods.low_rank.LowRank`), which is the same function: ``W_res + s·BA = W + ΔW``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.linalg
 import torch
 from torch import nn
 
-from balora_audit.config import AdapterConfig
-from balora_audit.methods.method import Factors, Method
+from balora_audit.methods.low_rank import Factors, LowRank
 from balora_audit.models.spread import whole
 
 __all__ = ["PISSA", "principal_factors"]
 
 
-def principal_factors(modules: dict[str, nn.Linear], settings: AdapterConfig, seed: int) -> Factors:
-    """Return ``A = √(S/s) Vᵀ`` and ``B = U √(S/s)`` of the top-r singular triplets, s = α/r; `seed` is not needed.
+def principal_factors(modules: Mapping[str, nn.Linear], rank: int, scaling: float, seed: int) -> Factors:
+    """Return ``A = √(S/s) Vᵀ`` and ``B = U √(S/s)`` of the top-r singular triplets, s = α/r the scaling; `seed` is not needed.
 
     The triplets come from the eigenvectors of the smaller Gram matrix in float64, of which only the top r are computed:
     an order of magnitude cheaper than a full SVD. Squaring costs accuracy only for singular values below about 1e-8 of the
     largest, and the principal part is the other end of the spectrum.
     """
     del seed
-    scaling = settings.alpha / settings.rank
-    return {name: _principal(module, settings.rank, scaling) for name, module in modules.items()}
+    return {name: _principal(module, rank, scaling) for name, module in modules.items()}
 
 
 def _principal(module: nn.Linear, rank: int, scaling: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,7 +47,7 @@ def _principal(module: nn.Linear, rank: int, scaling: float) -> tuple[torch.Tens
     return a_RI, b_OR
 
 
-PISSA = Method(
+PISSA = LowRank(
     name="pissa",
     title="PiSSA",
     summary="A and B start at the principal singular triplets of W (arXiv 2404.02948)",

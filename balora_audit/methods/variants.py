@@ -1,27 +1,27 @@
-"""Further ways to fine-tune, as peers to compare with (METHODS §1): one line each where PEFT already has the variant."""
+"""Further low-rank adapters, as peers to compare with (METHODS §1): one line each where PEFT already has the variant."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import nn
 
-from balora_audit.config import AdapterConfig
 from balora_audit.methods.lora import LORA
-from balora_audit.methods.method import Factors, Method
+from balora_audit.methods.low_rank import Factors, LowRank
 from balora_audit.models.spread import whole
 
-__all__ = ["DORA", "FULL", "OLORA", "RSLORA", "orthonormal_factors"]
+__all__ = ["DORA", "OLORA", "RSLORA", "orthonormal_factors"]
 
 
-def orthonormal_factors(modules: dict[str, nn.Linear], settings: AdapterConfig, seed: int) -> Factors:
+def orthonormal_factors(modules: Mapping[str, nn.Linear], rank: int, scaling: float, seed: int) -> Factors:
     """Return OLoRA's start (Büyükakyüz 2024, arXiv 2406.01775): ``W = QR``, B the first r columns of Q, A the first r rows of R."""
-    del seed
+    del scaling, seed
     factors: Factors = {}
     for name, module in modules.items():
         q, r = torch.linalg.qr(whole(module.weight.detach()).to("cpu", torch.float32))
-        factors[name] = (r[: settings.rank].clone(), q[:, : settings.rank].clone())
+        factors[name] = (r[:rank].clone(), q[:, :rank].clone())
     return factors
 
 
@@ -35,7 +35,7 @@ DORA = replace(
     summary="LoRA on the direction, a trained vector for the magnitude (Liu et al. 2024, arXiv 2402.09353)",
     peft={"use_dora": True},
 )
-OLORA = Method(
+OLORA = LowRank(
     name="olora",
     title="OLoRA",
     summary="A and B start at the QR decomposition of W (arXiv 2406.01775)",
@@ -43,11 +43,4 @@ OLORA = Method(
     initialise=orthonormal_factors,
     seeded=False,
     anchored=True,
-)
-FULL = Method(
-    name="full",
-    title="Full fine-tuning",
-    summary="all weights, no adapter; float32 only, and usually with a learning rate of its own",
-    initialisation="the pre-trained weights",
-    tuning="full",
 )

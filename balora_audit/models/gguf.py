@@ -10,6 +10,7 @@ from pathlib import Path
 
 from balora_audit.errors import ModelError
 from balora_audit.files import cache_dir
+from balora_audit.models.quiet import without_bars
 
 __all__ = ["convert_gguf"]
 
@@ -50,7 +51,8 @@ def convert_gguf(path: Path, *, prefix: str = "gguf", convert: bool = True, say:
     say(f"converting {path.name} to safetensors (once; kept in {target})")
     temporary = Path(tempfile.mkdtemp(dir=models, prefix=".converting-"))
     try:
-        _convert(path, temporary)
+        with without_bars():
+            _convert(path, temporary)
         temporary.chmod(0o755)
         try:
             temporary.replace(target)

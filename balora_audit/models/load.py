@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
 from balora_audit.errors import ModelError
 from balora_audit.models.classifier import ClassifierForward
+from balora_audit.models.decompositions import Decompositions
 from balora_audit.models.forward import CausalForward
-from balora_audit.models.locate import ResolvedModel
+from balora_audit.models.quiet import without_bars
 from balora_audit.models.spread import whole
-from balora_audit.penalties import Family
+
+if TYPE_CHECKING:
+    from balora_audit.models.locate import ResolvedModel
+    from balora_audit.penalties import Family
 
 __all__ = ["HeadSpec", "LoadedModel", "load", "load_tokenizer", "weights_hash"]
 
@@ -45,6 +49,8 @@ class LoadedModel:
     weights: str
     limit_tokens: int
     """The longest input that the model's positions allow."""
+    decompositions: Decompositions = field(default_factory=Decompositions)
+    """Of its own weights, kept over all methods."""
 
     @property
     def head(self) -> nn.Module:
@@ -95,19 +101,18 @@ def load(
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": trust_remote_code, "use_safetensors": True}
+    kind: Any = AutoModelForCausalLM
+    if head.kind == "classifier":
+        kind, options["num_labels"] = AutoModelForSequenceClassification, head.outputs
+        options["problem_type"] = "regression" if head.regression else "single_label_classification"
     try:
-        if head.kind == "lm":
-            model: Any = AutoModelForCausalLM.from_pretrained(resolved.folder, **options)
-        else:
-            options["num_labels"] = head.outputs
-            options["problem_type"] = "regression" if head.regression else "single_label_classification"
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                model = AutoModelForSequenceClassification.from_pretrained(resolved.folder, **options)
+        with without_bars(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model: Any = kind.from_pretrained(resolved.folder, **options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        kind = resolved.config.get("architectures") or resolved.config.get("model_type")
+        found = resolved.config.get("architectures") or resolved.config.get("model_type")
         wanted = "a causal language model" if head.kind == "lm" else "a model with a classification head"
-        raise ModelError(f"{resolved.name!r} ({kind}) cannot be loaded as {wanted}: {error}") from error
+        raise ModelError(f"{resolved.name!r} ({found}) cannot be loaded as {wanted}: {error}") from error
     tokenizer = load_tokenizer(resolved, trust_remote_code=trust_remote_code)
     if head.kind == "classifier" and model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id  # decoders ask for it to find the last token

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from balora_audit.harness.records import HarnessScores
-from balora_audit.methods.weights import WeightScores
 from balora_audit.metrics import (
     OF_SINGULAR_VALUES,
     anisotropy,
@@ -23,7 +21,7 @@ from balora_audit.metrics import (
 )
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
 from balora_audit.probes.requests import test_set
-from balora_audit.scoring.protocol import AnswerScores, TextScores
+from balora_audit.scoring import LabelScores, NumberScores, ResponseScores, WeightScores
 from balora_audit.stats import Jackknife
 
 __all__ = ["CollapseProbe", "features"]
@@ -48,7 +46,7 @@ class CollapseProbe:
         """Ask for the test set's features, and for an analysis of changed weights."""
         settings = context.config.collapse
         found = [test_set(context)]
-        if context.tuning != "none":
+        if not context.is_base:
             examined = (("modules", settings.intruder_modules), ("vectors", settings.intruder_vectors))
             found.append(ScoreRequest(key="weights", kind="weights", ids=(), texts=(), settings=examined))
         return found
@@ -69,14 +67,14 @@ class CollapseProbe:
 def features(scores: Mapping[str, Scores]) -> np.ndarray:
     """Return the test set's features, (N, F) float32; the metrics compute in float64."""
     found = scores["test"]
-    if isinstance(found, AnswerScores | HarnessScores | TextScores | WeightScores) or found.features is None:
+    if not isinstance(found, LabelScores | NumberScores | ResponseScores) or found.features is None:
         raise TypeError("the test set was scored without features")
     return np.asarray(found.features)
 
 
 def _of_layer(scores: Mapping[str, Scores], place: int) -> np.ndarray:
     found = scores["test"]
-    if isinstance(found, AnswerScores | HarnessScores | TextScores | WeightScores) or found.layer_features is None:
+    if not isinstance(found, LabelScores | NumberScores | ResponseScores) or found.layer_features is None:
         raise TypeError("the test set was scored without features of its layers")
     return np.asarray(found.layer_features[:, place])
 

@@ -12,7 +12,7 @@ from balora_audit.data.dataset import Example
 from balora_audit.metrics import prior_shift
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
 from balora_audit.probes.requests import label_scores, on_texts, test_set
-from balora_audit.scoring.protocol import LabelScores
+from balora_audit.scoring import LabelScores
 from balora_audit.stats import ItemScores
 from balora_audit.stats.items import Combine
 

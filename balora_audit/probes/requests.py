@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.probes.evidence import Context, ScoreRequest, Scores
-from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
+from balora_audit.scoring import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
 
 __all__ = ["answer_scores", "label_scores", "number_scores", "on_texts", "response_scores", "test_set", "text_scores", "to_write"]
 
@@ -26,7 +26,7 @@ def on_texts(dataset: AuditDataset, key: str, ids: tuple[str, ...], texts: tuple
     """Return the request for these texts, as labels, numbers or responses according to the task (responses by test id)."""
     prompts = tuple(dataset.render(text) for text in texts)
     if dataset.task == "classification":
-        return ScoreRequest(key=key, kind="labels", ids=ids, texts=prompts)
+        return ScoreRequest(key=key, kind="labels", ids=ids, texts=prompts, labels=dataset.label_names)
     if dataset.task == "regression":
         return ScoreRequest(key=key, kind="numbers", ids=ids, texts=prompts)
     answers = {example.id: dataset.answer(example) for example in dataset.test}

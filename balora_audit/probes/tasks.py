@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from functools import lru_cache
+from typing import Any
 
 from balora_audit.config import AuditConfig
-from balora_audit.harness import prepare
 from balora_audit.harness.evaluation import Suite
-from balora_audit.harness.records import HarnessScores
 from balora_audit.probes.evidence import Context, Findings, ScoreRequest, Scores
 from balora_audit.records import Measurement
+from balora_audit.scoring import HarnessScores
+from balora_audit.scoring import harness as scoring
 
 __all__ = ["TasksProbe", "suite_of"]
 
 
 def suite_of(config: AuditConfig) -> Suite:
     """Return the built tasks of a configuration, the same object for every model."""
-    given = config.task_include, config.task_shots, config.limit, config.task_chat_template
-    return _suite(config.tasks, json.dumps(config.task_metadata, sort_keys=True), *given)
+    return scoring.suite_of(_settings(config))
 
 
-@lru_cache(maxsize=2)
-def _suite(tasks: tuple[str, ...], metadata: str, include: tuple[str, ...], shots: int | None, limit: int | None, chat: bool) -> Suite:
-    return prepare(tasks, include=include, metadata=json.loads(metadata), shots=shots, limit=limit, chat_template=chat)
+def _settings(config: AuditConfig) -> tuple[tuple[str, Any], ...]:
+    return scoring.task_settings(
+        config.tasks,
+        include=config.task_include,
+        metadata=config.task_metadata,
+        shots=config.task_shots,
+        limit=config.limit,
+        chat_template=config.task_chat_template,
+    )
 
 
 class TasksProbe:
@@ -38,7 +42,8 @@ class TasksProbe:
         if not context.config.tasks:
             return []
         suite = suite_of(context.config)
-        return [ScoreRequest(key="harness", kind="harness", ids=(), texts=(suite.fingerprint,) * suite.documents)]
+        texts = (suite.fingerprint,) * suite.documents
+        return [ScoreRequest(key="harness", kind="harness", ids=(), texts=texts, settings=_settings(context.config))]
 
     def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None) -> Findings:
         """Return one measurement per task, metric and filter."""

@@ -23,7 +23,7 @@ from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.record import State, assemble
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import read_scores
-from balora_audit.training.team import assemble_team
+from balora_audit.training.process_group import find_process_group
 from balora_audit.vocabulary import BUILT_IN
 
 __all__ = ["execute"]
@@ -42,21 +42,21 @@ def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh
     NothingMeasured
         Not one measurement could be made; ``audit.json`` then records why.
     """
-    team = assemble_team()
+    process_group = find_process_group()
     store = RunStore(folder)
-    progress = (progress or Silent()) if team.leads else Silent()
-    with store.locked() if team.leads else nullcontext():
-        finished = _begin(plan, store, fresh=fresh) if team.leads else None
-        if team.tell(finished is not None):
+    progress = (progress or Silent()) if process_group.is_main else Silent()
+    with store.locked() if process_group.is_main else nullcontext():
+        finished = _begin(plan, store, fresh=fresh) if process_group.is_main else None
+        if process_group.broadcast(finished is not None):
             progress.say("every unit is already there and nothing changed: nothing to compute")
             return finished or records.read(folder / "audit.json")
-        execution = _Execution(State(plan, store, progress, team=team), command)
+        execution = _Execution(State(plan, store, progress, process_group=process_group), command)
         execution.compute()
-        if team.leads:
+        if process_group.is_main:
             record = execution.result()
             write_atomic(folder / "audit.json", record.to_json())
-        team.tell(None)  # the others wait until the result is written
-    if not team.leads:
+        process_group.broadcast(None)  # the others wait until the result is written
+    if not process_group.is_main:
         return records.read(folder / "audit.json")
     if record.status == "empty":
         first = record.errors[0].message if record.errors else "no probe applied to the data and conditions"
@@ -77,12 +77,11 @@ def _begin(plan: Plan, store: RunStore, *, fresh: bool) -> AuditRecord | None:
 
 
 def _needed_bytes(plan: Plan, store: RunStore) -> int:
-    """Guess generously: per adapter a tenth of the base's weights, per set of scores 2 MB, and something to work with."""
+    """Guess generously: what the methods say that they write, per set of scores 2 MB, and something to work with."""
     weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors"))
     missing = [cell for cell in plan.cells if cell.train_key is not None and not store.has(cell.train_key)]
-    # stored in float32, whatever the base's own format is
-    tuned = sum(2 * weights if plan.methods[cell.context.method].tuning == "full" else weights // 10 for cell in missing)
-    return 100_000_000 + tuned + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
+    made = sum(plan.methods[cell.context.method].needed_bytes(weights) for cell in missing)
+    return 100_000_000 + made + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
 
 
 def _finished(plan: Plan, store: RunStore) -> AuditRecord | None:
@@ -126,7 +125,7 @@ class _Execution:
     def _train(self) -> None:
         state = self.state
         todo = {str(cell.train_key): cell for cell in reversed(state.plan.cells) if not state.done(cell)}
-        todo = {key: todo[key] for key in state.team.tell(list(todo))}
+        todo = {key: todo[key] for key in state.process_group.broadcast(list(todo))}
         for number, cell in enumerate(reversed(todo.values()), start=1):
             title = f"training {_said(cell)} ({number} of {len(todo)})"
             try:
@@ -138,11 +137,11 @@ class _Execution:
                     if same.train_key == cell.train_key:
                         state.fail(same, "train", str(cell.train_key), error)
                 state.progress.say(f"{_said(cell)} failed: {error}")
-            state.team.tell(None)  # nobody reads an adapter that is still being written
+            state.process_group.broadcast(None)  # nobody reads an adapter that is still being written
 
     def _score(self) -> None:
         state = self.state
-        for cells in state.team.errands(_by_adapter(state.plan.cells)):
+        for cells in state.process_group.assign(_by_adapter(state.plan.cells)):
             if cells[0].id in state.failed:
                 continue
             missing: dict[str, tuple[Cell, str]] = {}
@@ -154,8 +153,11 @@ class _Execution:
                 continue
             try:
                 worker = state.work()
-                with state.timed("score"):
-                    worker.score(cells[0], missing, f"scoring {_said(cells[0])}")
+                with state.timed("score"), worker.placed(cells[0]) as placed:
+                    texts = sum(cell.requests[key].size for cell, key in missing.values())
+                    state.progress.stage(f"scoring {_said(cells[0])}", texts, "texts")
+                    for unit, (cell, key) in missing.items():
+                        worker.score(unit, cell.requests[key], placed)
             except UnitError as error:
                 for cell in cells:
                     state.fail(cell, "score", next(iter(missing)), error)

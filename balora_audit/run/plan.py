@@ -15,21 +15,22 @@ from balora_audit.data.conditions import Condition, apply, parse
 from balora_audit.data.dataset import fingerprint
 from balora_audit.data.perturbations import PERTURBATIONS
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.extensions import described, extensions, require
-from balora_audit.files import hash_files
 from balora_audit.methods import Method, find_methods
-from balora_audit.methods.adapter import check, target_modules
 from balora_audit.metrics import exact_match, find_extractor, guess_extractor
 from balora_audit.models.load import HeadSpec
 from balora_audit.models.locate import ResolvedModel, locate
-from balora_audit.models.precision import choose_device, choose_dtype
+from balora_audit.models.precision import DTYPES, choose_device, choose_dtype
 from balora_audit.models.skeleton import skeleton
 from balora_audit.probes import PROBES
-from balora_audit.probes.evidence import Context, ScoreRequest
+from balora_audit.probes.evidence import Context
 from balora_audit.probes.tasks import suite_of
 from balora_audit.records import Claim
+from balora_audit.registered import described, extensions, require
 from balora_audit.run import provenance
+from balora_audit.run.code import code_hash
 from balora_audit.run.store import content_key
+from balora_audit.scoring import KINDS, ScoreRequest
+from balora_audit.training.workshop import Recipe
 from balora_audit.vocabulary import METRICS
 
 __all__ = ["Cell", "Plan", "make_plan"]
@@ -68,6 +69,18 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
     @property
+    def recipe(self) -> Recipe:
+        """What the configuration says about training."""
+        config, head = self.config, self.head
+        return Recipe(
+            adapter=config.adapter,
+            training=config.training,
+            penalties=config.penalties_for(head.family),
+            regularizers=config.regularizers,
+            head=head,
+        )
+
+    @property
     def unit_keys(self) -> list[str]:
         """All units of work, each once, in order of execution."""
         keys: dict[str, None] = {}
@@ -86,7 +99,7 @@ class Plan:
                 "units": self.unit_keys,
                 "claims": [repr(claim) for claim in self.claims],
                 "config": self.config.model_dump(mode="json"),
-                "code": provenance.code_hash(all_code=True),
+                "code": provenance.code_hash(),
                 "extensions": described(),
             },
         )
@@ -109,8 +122,8 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     dataset = load(config)
     if dataset.task != "classification":
         _refuse_label_conditions(conditions)
-    if any(method.tuning == "imported" for method in methods.values()) and not any(c.is_clean for c in conditions):
-        raise ConfigurationError("an adapter trained elsewhere is measured beside condition clean; add it to --conditions")
+    for method in methods.values():
+        method.check_conditions(conditions)
     model = locate(config.model, revision=config.revision, convert=convert, say=say)
     head = choose_head(config.head, dataset, model)
     if head.kind == "classifier":
@@ -190,21 +203,16 @@ def choose_head(wanted: str, dataset: AuditDataset, model: ResolvedModel) -> Hea
 
 def _check_adapters(config: AuditConfig, methods: dict[str, Method], model: ResolvedModel, head: HeadSpec) -> None:
     found = skeleton(model, head, trust_remote_code=config.trust_remote_code)
-    adapters = [method for method in methods.values() if method.tuning == "adapter"]
-    if found is None or not adapters:
-        return
-    modules = target_modules(found[0], config.adapter.target_modules, head=found[1])
-    shapes = {name: (module.out_features, module.in_features) for name, module in modules.items()}
-    for method in adapters:
-        check(method, config.adapter, shapes)
+    if found is not None:
+        for method in methods.values():
+            method.check_modules(config.adapter, *found)
 
 
 def _dtype(config: AuditConfig, methods: dict[str, Method], device: torch.device, model: ResolvedModel) -> tuple[torch.dtype, str]:
-    full = [name for name, method in methods.items() if method.tuning == "full"]
-    if full and config.dtype not in ("auto", "float32"):
-        raise ConfigurationError(f"{full[0]!r} updates all weights, which {config.dtype} is too coarse for; use --dtype float32")
-    if full:
-        return torch.float32, "full fine-tuning needs it"
+    required = [found for method in methods.values() if (found := method.required_dtype(config.dtype)) is not None]
+    if required:
+        name, reason = required[0]
+        return DTYPES[name], reason
     return choose_dtype(config.dtype, device, int(model.config.get("hidden_size") or 0))
 
 
@@ -221,8 +229,8 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
                 "rows_sha256": fingerprint(done.train),
             }
             for name, method in plan.methods.items():
-                if method.tuning == "imported" and not condition.is_clean:
-                    continue  # what it was trained on is not known
+                if not method.applies_to(condition):
+                    continue
                 context = Context(
                     config=config,
                     dataset=dataset,
@@ -232,7 +240,7 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
                     train=done.train,
                     flipped=flips[str(condition)],
                     flipped_elsewhere={other: found for other, found in flips.items() if found} if condition.is_clean else {},
-                    tuning=method.tuning,
+                    is_base=method.is_base,
                     predicts_words=plan.head.kind == "lm",
                     layers=layers,
                     extractor=extractor,
@@ -279,7 +287,6 @@ def _extractor(config: AuditConfig, dataset: AuditDataset) -> str | None:
 def _cell(plan: Plan, context: Context) -> Cell:
     config = context.config
     environment = {
-        "code": provenance.code_hash(),
         "versions": provenance.versions(),
         "model": plan.model.fingerprint,
         "device": plan.device,
@@ -297,31 +304,18 @@ def _cell(plan: Plan, context: Context) -> Cell:
                 raise ValueError(f"two probes ask for different texts under the key {request.key!r}")
             requests[request.key] = request
     score_keys = {
-        key: content_key("score", {**environment, "adapter": train_key, "request": request.content}) for key, request in requests.items()
+        key: content_key(
+            "score",
+            {**environment, "code": code_hash(KINDS[request.kind].module), "adapter": train_key, "request": request.content},
+        )
+        for key, request in requests.items()
     }
     return Cell(context=context, train_key=train_key, requests=requests, score_keys=score_keys)
 
 
 def _train_key(plan: Plan, context: Context, environment: dict[str, Any]) -> str | None:
-    """Return the content address of what is trained for a cell; None for a base that needs no head."""
-    config, method = context.config, plan.methods[context.method]
-    if method.tuning == "imported":
-        assert method.folder is not None
-        return content_key("import", {**environment, "files": hash_files(method.folder)})
+    """Return the content address of what is made for a cell; None for a base that needs no head."""
+    method = plan.methods[context.method]
     rows = {"rows": fingerprint(context.train), "task": plan.dataset.task}
-    if method.is_base:
-        return content_key("head", {**environment, **rows}) if plan.head.kind == "classifier" else None
-    penalties = method.penalties(config.penalties_for(plan.head.family)) if method.penalties else None
-    return content_key(
-        "train",
-        {
-            **environment,
-            **rows,
-            "method": [method.tuning, method.initialisation, method.anchored, dict(method.peft)],
-            "adapter": config.adapter.model_dump(mode="json"),
-            "training": config.training.deciding,
-            "learning_rate": config.training.learning_rate_of(method.name),
-            "penalties": penalties.model_dump(mode="json") if penalties else None,
-            "seed": context.seed,
-        },
-    )
+    parts = method.key(plan.recipe, rows, context.seed)
+    return None if parts is None else content_key(method.unit, {**environment, "code": code_hash(*method.modules), **parts})

@@ -18,18 +18,15 @@ _VERSIONED = (
     "balora-audit", "torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "numpy", "scipy",
     "scikit-learn", "datasets",
 )  # fmt: skip
-_SCORED_BY = (
-    "config/", "penalties.py", "regularizers.py", "data/", "models/", "methods/", "training/", "scoring/", "metrics/weights.py",
-)  # fmt: skip
 
 
 @cache
-def code_hash(*, all_code: bool = False) -> str:
-    """Return the SHA-256 over the source that decides units of work, or over the whole package's but the report's."""
+def code_hash() -> str:
+    """Return the SHA-256 over the whole package's source but the report's; `balora_audit.run.code` tells what decides a unit."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         relative = path.relative_to(_PACKAGE).as_posix()
-        if relative.startswith("report/") or (not all_code and not relative.startswith(_SCORED_BY)):
+        if relative.startswith("report/"):
             continue
         digest.update(f"{relative}\n".encode())
         digest.update(path.read_bytes())

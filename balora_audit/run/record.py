@@ -12,15 +12,15 @@ from typing import Any
 
 import balora_audit.records as records
 from balora_audit.data.dataset import fingerprint
-from balora_audit.extensions import described
 from balora_audit.probes.evidence import Findings
 from balora_audit.progress import Progress
 from balora_audit.records import AuditRecord, ModelRow, Units
+from balora_audit.registered import described
 from balora_audit.run import provenance
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import Worker, adapter_is_there
-from balora_audit.training.team import Team
+from balora_audit.training.process_group import ProcessGroup
 
 __all__ = ["State", "assemble"]
 
@@ -35,7 +35,7 @@ class State:
     failures: list[records.Failure] = field(default_factory=list)
     failed: set[tuple[str, str, int]] = field(default_factory=set)
     reasons: dict[tuple[str, str, int], str] = field(default_factory=dict)
-    team: Team = Team()  # noqa: RUF009 - frozen
+    process_group: ProcessGroup = ProcessGroup()  # noqa: RUF009 - frozen
     stages: dict[str, float] = field(default_factory=dict)
     worker: Worker | None = None
 
@@ -61,7 +61,7 @@ class State:
 
     def collect(self) -> None:
         """Bring together what failed in any process; wait for all of them."""
-        for found in self.team.everybody((self.failures, self.failed, self.reasons)):
+        for found in self.process_group.all_gather((self.failures, self.failed, self.reasons)):
             failures, failed, reasons = found
             self.failures += [failure for failure in failures if failure not in self.failures]
             self.failed |= failed
@@ -71,7 +71,7 @@ class State:
         """Load the base model on first need: a run whose units are all there never loads it."""
         if self.worker is None:
             with self.timed("load"):
-                self.worker = Worker(self.plan, self.store, self.progress, self.team)
+                self.worker = Worker(self.plan, self.store, self.progress, self.process_group)
         return self.worker
 
 
@@ -136,27 +136,8 @@ def _cells(state: State) -> tuple[list[records.Cell], list[records.Series]]:
 
 
 def _model(plan: Plan, name: str) -> ModelRow:
-    config, method = plan.config, plan.methods[name]
-    if not method.trains:
-        return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation)
-    penalties = method.penalties(config.penalties_for(plan.head.family)) if method.penalties else None
-    settings: dict[str, Any] = {
-        "training": {**config.training.deciding, "learning_rate": config.training.learning_rate_of(name)},
-        "dropout": config.adapter.dropout,
-        "stored rank": config.adapter.rank * (2 if method.anchored else 1),
-    }
-    if penalties is not None:
-        settings["regularizers"] = {"preset": config.regularizers, **penalties.model_dump(mode="json")}
-    return ModelRow(
-        name=name,
-        title=method.title,
-        method=name,
-        initialisation=method.initialisation,
-        rank=config.adapter.rank,
-        alpha=config.adapter.alpha,
-        target_modules=config.adapter.target_modules or ("all linear layers but the head",),
-        settings=settings,
-    )
+    method = plan.methods[name]
+    return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation, **method.settings(plan.recipe))
 
 
 def _provenance(state: State, command: str | None) -> dict[str, Any]:
@@ -194,7 +175,7 @@ def _provenance(state: State, command: str | None) -> dict[str, Any]:
             "explicit generators, fixed batches, content-addressed units; bit-for-bit repeatable on one machine with "
             "one thread count, not across machines"
         ),
-        "code_sha256": provenance.code_hash(all_code=True),
+        "code_sha256": provenance.code_hash(),
         "git_commit": provenance.git_commit(),
         "stage_seconds": {name: round(seconds, 2) for name, seconds in state.stages.items()},
         "commands": {

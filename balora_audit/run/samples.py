@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from balora_audit.files import write_atomic
-from balora_audit.harness.records import HarnessScores
-from balora_audit.probes.evidence import ScoreRequest, Scores
 from balora_audit.probes.noisy_copies import unchanged
 from balora_audit.records import SampleRow, SampleTable
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.store import RunStore
-from balora_audit.scoring.protocol import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
+from balora_audit.scoring import AnswerScores, HarnessScores, LabelScores, NumberScores, Scores
 
 __all__ = ["write"]
 
@@ -42,10 +40,10 @@ def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str
     found: list[dict[str, object]] = []
     for key, request in cell.requests.items():
         result = scores[key]
+        columns = result.columns(request)
         if isinstance(result, HarnessScores):
-            found += result.rows()
+            found += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
             continue
-        numbers = _numbers(result, request)
         for index, item in enumerate(request.ids):
             row: dict[str, object] = {"set": key, "id": item, "input": request.texts[index]}
             example = known.get(item)
@@ -56,32 +54,15 @@ def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str
                 row["gold"] = dataset.label_names[true]
                 if key == "flipped":
                     row["trained_as"] = dataset.label_names[cell.context.flipped[item][1]]
-                row["answer"] = dataset.label_names[int(result.prediction[index])]
-                row["log_likelihood"] = {
-                    name: round(float(value), 4) for name, value in zip(dataset.label_names, result.log_likelihood[index], strict=True)
-                }
             elif isinstance(result, AnswerScores | NumberScores) and example is not None:
                 row["gold"] = example.response if isinstance(result, AnswerScores) else example.target
-            row |= {name: values[index] for name, values in numbers.items()}
+            row |= {name: values[index] for name, values in columns.items()}
             found.append(row)
     if "noise" in plan.config.active_probes:
         clean = {(row["set"], row["id"]): row for row in found if row["set"] in ("test", "written:clean")}
         for key, source, ids in unchanged(cell.context):
             found += [{**clean[source, item], "set": key, "unchanged": True} for item in sorted(ids)]
     return found
-
-
-def _numbers(result: Scores, request: ScoreRequest) -> dict[str, Sequence[object]]:
-    """Return what was found for each item, by name; labels are named elsewhere."""
-    if isinstance(result, AnswerScores):
-        return {"written": result.written, "finished": [bool(value) for value in result.finished]}
-    if isinstance(result, ResponseScores):
-        return {"response": request.responses, "nll": result.nll.tolist(), "tokens": result.tokens.tolist()}
-    if isinstance(result, NumberScores):
-        return {"predicted": result.value.tolist()}
-    if isinstance(result, TextScores):
-        return {"kl": result.kl.tolist(), "nll": result.nll.tolist(), "tokens": result.tokens.tolist()}
-    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from balora_audit.files import write_atomic
 
-__all__ = ["Checkpoints", "State"]
+__all__ = ["Checkpoints", "TrainingState"]
 
 
 @dataclass(slots=True, kw_only=True)
-class State:
+class TrainingState:
     """Trained parameters, the optimiser's memory, the random state, and plain numbers (step, curves, early stopping)."""
 
     parameters: dict[str, Tensor]
@@ -41,7 +41,7 @@ class Checkpoints:
         self._folder = folder
         self.every = every
 
-    def save(self, state: State) -> None:
+    def save(self, state: TrainingState) -> None:
         """Write a checkpoint and forget the one before."""
         from safetensors.torch import save
 
@@ -58,7 +58,7 @@ class Checkpoints:
             if path.name != name:
                 path.unlink()
 
-    def load(self) -> State | None:
+    def load(self) -> TrainingState | None:
         """Return the last checkpoint, or None where there is none that can be read."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -72,7 +72,7 @@ class Checkpoints:
         for key, tensor in tensors.items():
             group, _, name = key.partition("/")
             groups[group][name] = tensor
-        return State(**groups, numbers=found["numbers"])
+        return TrainingState(**groups, numbers=found["numbers"])
 
     def clear(self) -> None:
         """Remove the checkpoint: training is done."""

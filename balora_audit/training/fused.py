@@ -7,24 +7,27 @@ that term never sees the vocabulary (METHODS §2).
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from balora_audit.penalties import Penalties
-from balora_audit.regularizers import effective_k, spectral_concentration
-from balora_audit.training.loss import Loss, Weights
+from balora_audit.penalties import Penalties, Weights, active
+from balora_audit.penalties.chunk import Chunk, ChunkTerm
+from balora_audit.training.loss import Loss
+from balora_audit.training.process_group import ProcessGroup
 
-__all__ = ["Head", "fused_loss"]
+__all__ = ["Head", "can_fuse", "fused_loss"]
 
 _CHUNK_BYTES = 32 * 2**20
 
 
 class Head:
-    """A frozen linear head: ``Z = H·Wᵀ + b``, with what its singular-value term needs."""
+    """A frozen linear head: ``Z = H·Wᵀ + b``, with what a term on the singular values of its logits needs."""
 
     def __init__(self, weight_VD: Tensor, bias_V: Tensor | None) -> None:
         self.weight_VD = weight_VD.detach()
@@ -61,6 +64,11 @@ class Head:
         return states @ self.factor
 
 
+def can_fuse(penalties: Penalties | None) -> bool:
+    """Whether every active penalty, in its configured shape, has a part in the fused pass."""
+    return penalties is None or all(penalty.fuses(penalties) for penalty in active(penalties.weights).values())
+
+
 def fused_loss(
     states_MD: Tensor,
     head: Head,
@@ -70,138 +78,106 @@ def fused_loss(
     penalties: Penalties | None,
     weights: Weights,
     count: int | None = None,
-    everyone: Tensor | None = None,
     share: float = 1.0,
-    counts: bool = True,
+    process_group: ProcessGroup = ProcessGroup(),  # noqa: B008 - frozen
+    has_rows: bool = True,
 ) -> Loss:
     """Return what `balora_audit.training.loss.assemble` returns for the logits of these states, without the logits.
 
     Parameters
     ----------
     states_MD : Tensor
-        Final hidden states of the student at the valid positions.
+        Final hidden states of the student at this process's valid positions.
     teacher_MD : Tensor, optional
-        Those of the frozen teacher under the same head; needed when the consistency weight is positive.
+        Those of the frozen teacher under the same head; needed when a penalty of positive weight compares with it.
     penalties : Penalties, optional
-        Language-model forms only: KL consistency, entropy diversity.
-    weights : (λ₁, λ₂, λ₃)
-        At this step; a term of weight 0 is neither computed nor logged.
+        For which `can_fuse` holds.
+    weights : mapping
+        λ by penalty at this step; a term of weight 0 is neither computed nor logged.
     count : int, optional
         Divide the sums over positions by this (all positions of a step); default M.
-    everyone : Tensor, optional
-        States of all positions of the batch, those of `states_MD` among them, for the singular-value term; its value is
-        then divided among the processes that compute it.
     share : float
-        This batch's share of the step's positions: the weight of its singular-value term.
-    counts : bool
-        False for a process without rows of its own, whose sums over positions count for nothing.
+        This batch's share of the step's positions: the weight of a term on its singular values.
+    process_group : ProcessGroup
+        Singular values are those of all processes' positions; such a term is logged in parts that add up to it.
+    has_rows : bool
+        False for a process without rows of its own, whose states stand in for none and count for nothing.
     """
-    consistency, diversity, spectral = weights if penalties is not None else (0.0, 0.0, 0.0)
-    taught = consistency > 0 and teacher_MD is not None
-    settings = (
-        count or len(targets_M),
-        consistency if taught else 0.0,
-        penalties.temperature if penalties is not None else 1.0,
-        diversity,
-        penalties.top_k if penalties is not None else None,
-    )
-    total, parts = _FusedHead.apply(states_MD, head, targets_M, teacher_MD if taught else None, settings)  # type: ignore[no-untyped-call]
-    if not counts:
-        total, parts = total * 0.0, parts * 0.0
-    terms = {"task": parts[0]}
-    if taught:
-        terms["consistency"] = parts[1]
-    if diversity > 0:
-        terms["diversity"] = parts[2]
-    if spectral > 0 and penalties is not None:
-        matrix = head.reduced(states_MD if everyone is None else everyone)
-        k = effective_k(penalties.k, len(matrix), head.weight_VD.shape[0])
-        concentration = spectral_concentration(matrix, k, penalties.norm)
-        total = total + spectral * share * concentration
-        terms["spectral"] = concentration * share * (1.0 if everyone is None else len(states_MD) * counts / len(everyone))
-    return Loss(total=total, terms=terms)
+    used = active(weights) if penalties is not None else {}
+    makers = {name: maker for name, penalty in used.items() if (maker := penalty.chunk_term(penalties)) is not None}
+    spectra = {name: value for name, penalty in used.items() if (value := penalty.spectral_value(penalties)) is not None}
+    settings = _PassSettings(head=head, makers=makers, weights=weights, count=count or len(targets_M))
+    total, sums = _FusedHead.apply(states_MD, targets_M, teacher_MD, settings)  # type: ignore[no-untyped-call]
+    if not has_rows:
+        total, sums = total * 0.0, sums * 0.0
+    terms = dict(zip(("task", *makers), sums, strict=True))
+    if spectra:
+        own_MD = states_MD if has_rows else states_MD[:0]
+        all_MD = process_group.gather_rows(own_MD)
+        reduced_MD = head.reduced(all_MD)
+        for name, value in spectra.items():
+            term = value(reduced_MD, head.weight_VD.shape[0])
+            total = total + weights[name] * share * term
+            terms[name] = term * share * (len(own_MD) / len(all_MD))
+    return Loss(total=total, terms={name: terms[name] for name in ("task", *used)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PassSettings:
+    """What a pass through the head needs beside its tensors."""
+
+    head: Head
+    makers: Mapping[str, Callable[[float], ChunkTerm]]
+    weights: Weights
+    count: int
 
 
 class _FusedHead(torch.autograd.Function):
-    """Cross-entropy + λ₁·T²·KL(P_P ‖ P_F) − λ₂·H, each a sum over positions divided by `count`."""
+    """Cross-entropy plus the weighted penalties that are means over positions, each a sum over positions divided by `count`."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        states_MD: Tensor,
-        head: Head,
-        targets_M: Tensor,
-        teacher_MD: Tensor | None,
-        settings: tuple[int, float, float, float, int | None],
+        ctx: Any, states_MD: Tensor, targets_M: Tensor, teacher_MD: Tensor | None, settings: _PassSettings
     ) -> tuple[Tensor, Tensor]:
         gradient_MD = torch.empty_like(states_MD)
-        parts = torch.zeros(3, dtype=torch.float64, device=states_MD.device)
-        rows = max(1, _CHUNK_BYTES // (4 * head.weight_VD.shape[0]))
+        sums = torch.zeros(1 + len(settings.makers), dtype=torch.float64, device=states_MD.device)
+        rows = max(1, _CHUNK_BYTES // (4 * settings.head.weight_VD.shape[0]))
         for start in range(0, len(states_MD), rows):
             part = slice(start, start + rows)
             teacher = None if teacher_MD is None else teacher_MD[part]
-            gradient_MD[part] = _chunk(states_MD[part], head, targets_M[part], teacher, settings, parts)
-        count, consistency, _, diversity, _ = settings
-        parts = parts / count
+            gradient_MD[part] = _chunk(states_MD[part], targets_M[part], teacher, settings, sums)
+        sums = sums / settings.count
         ctx.save_for_backward(gradient_MD)
-        weights = torch.tensor([1.0, consistency, diversity], dtype=torch.float64, device=parts.device)
-        logged = parts.float()
+        weights = torch.tensor([1.0, *(settings.weights[name] for name in settings.makers)], dtype=torch.float64, device=sums.device)
+        logged = sums.float()
         ctx.mark_non_differentiable(logged)
-        return (parts * weights).sum().float(), logged
+        return (sums * weights).sum().float(), logged
 
     @staticmethod
-    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None, None]:
         gradient_MD: Tensor = ctx.saved_tensors[0]
-        return gradient_MD * outputs[0].to(gradient_MD.dtype), None, None, None, None
+        return gradient_MD * outputs[0].to(gradient_MD.dtype), None, None, None
 
 
-def _chunk(
-    states_MD: Tensor,
-    head: Head,
-    targets_M: Tensor,
-    teacher_MD: Tensor | None,
-    settings: tuple[int, float, float, float, int | None],
-    parts: Tensor,
-) -> Tensor:
-    """Add a chunk's terms to `parts` and return its gradient with respect to the states; works in place on few buffers."""
-    count, consistency, temperature, diversity, top_k = settings
-    logits = head.logits(states_MD)
-    peak = logits.amax(dim=1, keepdim=True)
-    picked = logits.gather(1, targets_M[:, None])
-    candidates = logits.topk(min(top_k, logits.shape[1]), dim=1) if diversity and top_k is not None else None
-    logits.sub_(peak)
-    soft = (logits / temperature).exp_() if teacher_MD is not None and temperature != 1.0 else None
-    probability = soft * soft if soft is not None and temperature == 2.0 else logits.exp()
-    mass = probability.sum(dim=1, keepdim=True)
-    log_mass = mass.log()
-    parts[0] += (log_mass + peak - picked).double().sum()
-    gradient = probability.div_(mass)  # softmax of the student; becomes the gradient below
-    entropy = None
-    if diversity and top_k is None:
-        negative = torch.linalg.vecdot(gradient, logits)[:, None] - log_mass  # Σ p·log p
-        parts[2] += negative.double().sum()
-        entropy = (logits - log_mass).sub_(negative).mul_(gradient)
-    if teacher_MD is not None:
-        teacher = head.logits(teacher_MD).div_(temperature)
-        teacher_mass = teacher.logsumexp(dim=1, keepdim=True)
-        teacher.sub_(teacher_mass)  # log P_P
-        wanted = teacher.exp()
-        soft_mass = mass if soft is None else soft.sum(dim=1, keepdim=True)
-        divergence = torch.linalg.vecdot(wanted, teacher.sub_(logits, alpha=1 / temperature)) + soft_mass.log()[:, 0]
-        parts[1] += temperature**2 * divergence.double().sum()
-        if soft is None:
-            gradient.mul_(1 + consistency * temperature)
-        else:
-            gradient.addcmul_(soft, consistency * temperature / soft_mass)
-        gradient.sub_(wanted, alpha=consistency * temperature)
-    if entropy is not None:
-        gradient.add_(entropy, alpha=diversity)
-    if candidates is not None:
-        log_p = candidates.values.log_softmax(dim=1)
-        p = log_p.exp()
-        negative = (p * log_p).sum(dim=1, keepdim=True)
-        parts[2] += negative.double().sum()
-        gradient.scatter_add_(1, candidates.indices, diversity * p * (log_p - negative))
-    gradient.scatter_add_(1, targets_M[:, None], gradient.new_full((len(targets_M), 1), -1.0))
-    gradient.div_(count)
-    return gradient.to(head.weight_VD.dtype) @ head.weight_VD
+def _chunk(states_MD: Tensor, targets_M: Tensor, teacher_MD: Tensor | None, settings: _PassSettings, sums: Tensor) -> Tensor:
+    """Add a chunk's terms to `sums` and return its gradient with respect to the states; works in place on few buffers."""
+    head = settings.head
+    terms = [make(settings.weights[name]) for name, make in settings.makers.items()]
+    logits_MV = head.logits(states_MD)
+    peak_M1 = logits_MV.amax(dim=1, keepdim=True)
+    picked_M1 = logits_MV.gather(1, targets_M[:, None])
+    for term in terms:
+        term.begin(logits_MV)
+    teacher_logits = None if teacher_MD is None else partial(head.logits, teacher_MD)
+    chunk = Chunk(logits_MV.sub_(peak_M1), {term.temperature for term in terms}, teacher_logits)
+    sums[0] += (chunk.log_mass_M1 + peak_M1 - picked_M1).double().sum()
+    for index, term in enumerate(terms, start=1):
+        sums[index] += term.value(chunk)
+    gradient_MV = chunk.gradient_MV
+    if multiple := sum(term.softmax_multiple for term in terms):
+        gradient_MV.mul_(1 + multiple)
+    for term in terms:
+        term.add_gradient(chunk)
+    gradient_MV.scatter_add_(1, targets_M[:, None], gradient_MV.new_full((len(targets_M), 1), -1.0))
+    gradient_MV.div_(settings.count)
+    return gradient_MV.to(head.weight_VD.dtype) @ head.weight_VD

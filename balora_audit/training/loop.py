@@ -7,27 +7,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from balora_audit.config import TrainingConfig
 from balora_audit.errors import UnitError
-from balora_audit.penalties import Penalties
-from balora_audit.training.checkpoint import Checkpoints, State, optimiser_tensors, restore_optimiser
+from balora_audit.penalties import PENALTIES, Penalties
+from balora_audit.training.checkpoint import Checkpoints, TrainingState, optimiser_tensors, restore_optimiser
 from balora_audit.training.examples import TrainingRow, batches, order_hash, set_aside, steps_per_epoch
-from balora_audit.training.loss import Weights
 from balora_audit.training.memory import peak_bytes, reset_peak
 from balora_audit.training.objective import Objective
-from balora_audit.training.schedules import learning_rate_factor, penalty_weights
+from balora_audit.training.process_group import ProcessGroup
+from balora_audit.training.schedules import learning_rate_factor
 from balora_audit.training.teacher import Switchable
-from balora_audit.training.team import Team
+
+if TYPE_CHECKING:
+    from balora_audit.config import TrainingConfig
 
 __all__ = ["Diverged", "Trainable", "Trainer", "TrainingLog"]
-
-_TERMS = ("consistency", "diversity", "spectral")
-_OFF: Weights = (0.0, 0.0, 0.0)
 
 
 class Diverged(UnitError):
@@ -82,7 +80,7 @@ class Trainer:
         Their course over the steps; the objective computes them.
     seed : int
         Of the order of rows, of validation rows and of dropout.
-    team : Team
+    process_group : ProcessGroup
         The processes that train together.
     """
 
@@ -96,15 +94,15 @@ class Trainer:
         penalties: Penalties | None,
         seed: int,
         device: torch.device,
-        team: Team = Team(),  # noqa: B008 - frozen
+        process_group: ProcessGroup = ProcessGroup(),  # noqa: B008 - frozen
     ) -> None:
         self._tuned, self._objective, self._settings, self._penalties = tuned, objective, settings, penalties
-        self._seed, self._device, self._team, self._learning_rate = seed, device, team, learning_rate
+        self._seed, self._device, self._process_group, self._learning_rate = seed, device, process_group, learning_rate
         self._parameters = tuned.parameters
         self._optimiser = torch.optim.AdamW(list(tuned.parameters.values()), lr=learning_rate, weight_decay=settings.weight_decay)
         self._good = [parameter.detach().clone() for parameter in tuned.parameters.values()]
         self._best: dict[str, Tensor] = {}
-        names = ["step", "total", "task", *(_TERMS if penalties else ())]
+        names = ["step", "total", "task", *(PENALTIES if penalties else ())]
         self._numbers: dict[str, Any] = {
             "step": 0, "skipped": 0, "seconds": 0.0, "best": None, "waited": 0, "curves": {name: [] for name in names},
         }  # fmt: skip
@@ -139,7 +137,7 @@ class Trainer:
                     break
                 if checkpoints is not None and checkpoints.every and (step + 1) % checkpoints.every == 0 and step + 1 < len(schedule):
                     numbers["seconds"] = earlier + time.perf_counter() - begin
-                    if self._team.leads:
+                    if self._process_group.is_main:
                         checkpoints.save(self._state())
         self._put(self._best)
         return TrainingLog(
@@ -170,7 +168,7 @@ class Trainer:
 
     def step(self, group: Sequence[Sequence[TrainingRow]], step: int, steps: int) -> dict[str, float]:
         """Do one optimiser step on a group of batches whose gradients add up; return the loss and its terms."""
-        weights = penalty_weights(step, steps, self._penalties) if self._penalties is not None else _OFF
+        weights = self._penalties.weights_at(step, steps) if self._penalties is not None else {}
         positions = sum(row.positions for batch in group for row in batch)
         if positions == 0:
             return {}
@@ -183,7 +181,7 @@ class Trainer:
             for name, term in loss.terms.items():
                 values[name] = values.get(name, 0.0) + float(term.detach())
         self._share(values)
-        values["total"] = values["task"] + sum(w * values.get(name, 0.0) for name, w in zip(_TERMS, weights, strict=True))
+        values["total"] = values["task"] + sum(weight * values.get(name, 0.0) for name, weight in weights.items())
         norm = nn.utils.clip_grad_norm_(list(self._parameters.values()), self._settings.max_grad_norm)
         if not all(math.isfinite(value) for value in (*values.values(), float(norm))):
             self._put(dict(zip(self._parameters, self._good, strict=True)))
@@ -200,14 +198,15 @@ class Trainer:
 
     def _share(self, values: dict[str, float]) -> None:
         """Add up gradients and logged terms over the processes."""
-        if self._team.size == 1:
+        if self._process_group.size == 1:
             return
-        logged = torch.tensor([values.get(name, 0.0) for name in ("task", *_TERMS)])
+        names = ("task", *PENALTIES)
+        logged = torch.tensor([values.get(name, 0.0) for name in names])
         for parameter in self._parameters.values():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        self._team.add_up([*(p.grad for p in self._parameters.values() if p.grad is not None), logged])
-        values.update({name: float(logged[i]) for i, name in enumerate(("task", *_TERMS)) if name in values})
+        self._process_group.all_reduce([*(p.grad for p in self._parameters.values() if p.grad is not None), logged])
+        values.update({name: float(logged[i]) for i, name in enumerate(names) if name in values})
 
     def _schedule(self, rows: Sequence[TrainingRow]) -> list[list[list[TrainingRow]]]:
         """Return the batches of every optimiser step; no step reaches over the end of an epoch."""
@@ -226,8 +225,8 @@ class Trainer:
         total = torch.zeros(1)
         for start in range(0, len(validation), self._settings.batch_size):
             batch = validation[start : start + self._settings.batch_size]
-            total += float(self._objective(self._tuned, batch, _OFF, positions=positions).terms["task"])
-        self._team.add_up([total])
+            total += float(self._objective(self._tuned, batch, {}, positions=positions).terms["task"])
+        self._process_group.all_reduce([total])
         self._tuned.model.train()
         loss = float(total)
         if numbers["best"] is None or loss < numbers["best"]:
@@ -261,13 +260,13 @@ class Trainer:
         for name, value in values.items():
             self._parameters[name].copy_(value)
 
-    def _state(self) -> State:
+    def _state(self) -> TrainingState:
         random = {"cpu": torch.get_rng_state()}
         if self._device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self._device)
         parameters: dict[str, Tensor] = dict(self._parameters)
         memory = optimiser_tensors(self._optimiser, parameters)
-        return State(parameters=parameters, optimiser=memory, random=random, best=self._best, numbers=self._numbers)
+        return TrainingState(parameters=parameters, optimiser=memory, random=random, best=self._best, numbers=self._numbers)
 
     def _resume(self, checkpoints: Checkpoints | None) -> None:
         """Go on from the last checkpoint, if there is one."""
@@ -284,7 +283,7 @@ class Trainer:
 
 
 def _switch(model: Any, what: str) -> Callable[..., None]:
-    """Return the method that turns checkpointed activations on or off, by its name in this version of transformers."""
+    """Return the method that enables or disables checkpointed activations, by its name in this version of transformers."""
     found: Callable[..., None] = getattr(model, f"activation_checkpointing_{what}", None) or getattr(
         model, f"gradient_checkpointing_{what}"
     )

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+from torch.nn import functional
 
-from balora_audit.penalties import Penalties
-from balora_audit.regularizers import (
-    consistency_kl,
-    consistency_mse,
-    diversity_covariance,
-    diversity_entropy,
-    effective_k,
-    spectral_concentration,
-)
+from balora_audit.penalties import Penalties, Weights, active
 
-__all__ = ["Loss", "Weights", "assemble", "assemble_regression"]
-
-Weights = tuple[float, float, float]
-"""(λ₁, λ₂, λ₃) at a step."""
+__all__ = ["Loss", "assemble", "assemble_regression"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,36 +23,25 @@ class Loss:
 
 def assemble(student_MV: Tensor, targets_M: Tensor, *, teacher_MV: Tensor | None, penalties: Penalties | None, weights: Weights) -> Loss:
     """Return cross-entropy plus the weighted penalties; a term of weight 0 is neither computed nor logged."""
-    terms = {"task": torch.nn.functional.cross_entropy(student_MV, targets_M)}
+    task = functional.cross_entropy(student_MV, targets_M)
     if penalties is None:
-        return Loss(total=terms["task"], terms=terms)
-    consistency, diversity, spectral = weights
-    if consistency > 0 and teacher_MV is not None:
-        terms["consistency"] = (
-            consistency_kl(student_MV, teacher_MV, penalties.temperature)
-            if penalties.consistency_form == "kl"
-            else consistency_mse(student_MV, teacher_MV)
-        )
-    if diversity > 0:
-        entropy = penalties.diversity_form == "entropy"
-        terms["diversity"] = diversity_entropy(student_MV, penalties.top_k) if entropy else diversity_covariance(student_MV)
-    if spectral > 0:
-        terms["spectral"] = spectral_concentration(student_MV, effective_k(penalties.k, *student_MV.shape), penalties.norm)
-    by_name = {"task": 1.0, "consistency": consistency, "diversity": diversity, "spectral": spectral}
-    return Loss(total=sum((by_name[name] * term for name, term in terms.items()), torch.zeros(())), terms=terms)
+        return Loss(total=task, terms={"task": task})
+    return _weighted(task, {name: penalty.value(student_MV, teacher_MV, penalties) for name, penalty in active(weights).items()}, weights)
 
 
 def assemble_regression(
     student_M: Tensor, targets_M: Tensor, *, teacher_M: Tensor | None, penalties: Penalties | None, weights: Weights
 ) -> Loss:
-    """Return the mean squared error plus, as consistency, the mean squared distance from the teacher's numbers.
+    """Return the mean squared error plus the weighted penalties that exist for a single output (METHODS §2)."""
+    task = functional.mse_loss(student_M, targets_M)
+    if penalties is None:
+        return Loss(total=task, terms={"task": task})
+    forms = {name: penalty.regression_value(penalties) for name, penalty in active(weights).items()}
+    return _weighted(task, {name: form(student_M, teacher_M) for name, form in forms.items() if form is not None}, weights)
 
-    One output has no distribution, no covariance and one singular value: KL, diversity and the singular-value term do not
-    exist there (METHODS §2).
-    """
-    terms = {"task": torch.nn.functional.mse_loss(student_M, targets_M)}
-    total = terms["task"]
-    if penalties is not None and weights[0] > 0 and teacher_M is not None:
-        terms["consistency"] = torch.nn.functional.mse_loss(student_M, teacher_M)
-        total = total + weights[0] * terms["consistency"]
-    return Loss(total=total, terms=terms)
+
+def _weighted(task: Tensor, terms: Mapping[str, Tensor], weights: Weights) -> Loss:
+    total = task
+    for name, term in terms.items():
+        total = total + weights[name] * term
+    return Loss(total=total, terms={"task": task, **terms})

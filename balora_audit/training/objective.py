@@ -11,12 +11,12 @@ from torch import Tensor
 from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.encode import pad
 from balora_audit.models.load import LoadedModel
-from balora_audit.penalties import Penalties
+from balora_audit.penalties import Penalties, Weights, needs_teacher
 from balora_audit.training.examples import TrainingRow, read_mask, states_at
-from balora_audit.training.fused import Head, fused_loss
-from balora_audit.training.loss import Loss, Weights, assemble, assemble_regression
+from balora_audit.training.fused import Head, can_fuse, fused_loss
+from balora_audit.training.loss import Loss, assemble, assemble_regression
+from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Switchable, Teacher
-from balora_audit.training.team import Team
 
 __all__ = ["ClassifierObjective", "LanguageObjective", "Objective", "objective_for"]
 
@@ -36,19 +36,19 @@ class Objective(Protocol):
 class LanguageObjective:
     """Next-token prediction at the valid positions: head, cross-entropy and penalties in chunks where the head is linear."""
 
-    def __init__(self, base: LoadedModel, head: Head | None, teacher: Teacher | None, penalties: Penalties | None, team: Team) -> None:
-        self._base, self._teacher, self._penalties, self._team = base, teacher, penalties, team
-        plain_forms = penalties is None or (penalties.consistency_form, penalties.diversity_form) == ("kl", "entropy")
-        self._head = head if plain_forms else None
+    def __init__(
+        self, base: LoadedModel, head: Head | None, teacher: Teacher | None, penalties: Penalties | None, process_group: ProcessGroup
+    ) -> None:
+        self._base, self._teacher, self._penalties, self._process_group = base, teacher, penalties, process_group
+        self._head = head if can_fuse(penalties) else None
 
     def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
         """Return this process's part; see `Objective`."""
-        own = self._team.mine(batch)
+        own = self._process_group.shard(batch)
         rows = own or [batch[0]]  # a process without rows still takes part, with a row that counts for nothing
         ids_BT, mask_BT = pad([row.inputs for row in rows], self._base.device)
         targets_M = torch.tensor([target for row in rows for target in row.targets], device=self._base.device)
-        taught = self._teacher is not None and weights[0] > 0
-        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and taught else None
+        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and needs_teacher(weights) else None
         states_MD = states_at(self._base.forward, ids_BT, mask_BT, read_mask(rows, ids_BT.shape[1], self._base.device))
         share = sum(row.positions for row in batch) / positions
         if self._head is None:
@@ -56,7 +56,7 @@ class LanguageObjective:
             teacher_MV = None if teacher_MD is None else self._logits(teacher_MD)
             if not own:
                 student_MV, targets_M, teacher_MV = student_MV[:0], targets_M[:0], None if teacher_MV is None else teacher_MV[:0]
-            return _sum_up(self._team, student_MV, targets_M, teacher_MV, self._penalties, weights, share, regression=False)
+            return _sum_up(self._process_group, student_MV, targets_M, teacher_MV, self._penalties, weights, share, regression=False)
         return fused_loss(
             states_MD,
             self._head,
@@ -65,9 +65,9 @@ class LanguageObjective:
             penalties=self._penalties,
             weights=weights,
             count=positions,
-            everyone=self._team.gather(states_MD if own else states_MD[:0]) if weights[2] > 0 and self._team.size > 1 else None,
             share=share,
-            counts=bool(own),
+            process_group=self._process_group,
+            has_rows=bool(own),
         )
 
     def _logits(self, states_MD: Tensor) -> Tensor:
@@ -80,26 +80,28 @@ class LanguageObjective:
 class ClassifierObjective:
     """Classification by cross-entropy, or regression by squared error, with the penalties on the batch's logits."""
 
-    def __init__(self, base: LoadedModel, teacher: Teacher | None, penalties: Penalties | None, team: Team, *, regression: bool) -> None:
+    def __init__(
+        self, base: LoadedModel, teacher: Teacher | None, penalties: Penalties | None, process_group: ProcessGroup, *, regression: bool
+    ) -> None:
         assert isinstance(base.forward, ClassifierForward)
         self._base, self._forward = base, base.forward
-        self._teacher, self._penalties, self._team, self._regression = teacher, penalties, team, regression
+        self._teacher, self._penalties, self._process_group, self._regression = teacher, penalties, process_group, regression
 
     def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
         """Return this process's part; see `Objective`."""
-        own = self._team.mine(batch)
+        own = self._process_group.shard(batch)
         rows = own or [batch[0]]
         ids_BT, mask_BT = pad([row.inputs for row in rows], self._base.device)
         kind = torch.float32 if self._regression else torch.long
         targets_M = torch.tensor([row.targets[0] for row in rows], device=self._base.device, dtype=kind)
-        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and weights[0] > 0 else None
+        teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and needs_teacher(weights) else None
         features_MD = self._forward.features(ids_BT, mask_BT)
         share = len(batch) / positions
         student_MV = self._forward.logits(features_MD)
         teacher_MV = None if teacher_MD is None else self._original(teacher_MD)
         if not own:
             student_MV, targets_M, teacher_MV = student_MV[:0], targets_M[:0], None if teacher_MV is None else teacher_MV[:0]
-        return _sum_up(self._team, student_MV, targets_M, teacher_MV, self._penalties, weights, share, regression=self._regression)
+        return _sum_up(self._process_group, student_MV, targets_M, teacher_MV, self._penalties, weights, share, regression=self._regression)
 
     @torch.no_grad()
     def _original(self, features_MD: Tensor) -> Tensor:
@@ -109,17 +111,17 @@ class ClassifierObjective:
 
 
 def objective_for(
-    base: LoadedModel, head: Head | None, teacher: Teacher, penalties: Penalties | None, team: Team, *, regression: bool
+    base: LoadedModel, head: Head | None, teacher: Teacher, penalties: Penalties | None, process_group: ProcessGroup, *, regression: bool
 ) -> Objective:
     """Return the objective that fits the base's head."""
-    needed = teacher if penalties is not None and penalties.consistency > 0 else None
+    needed = teacher if penalties is not None and needs_teacher(penalties.weights) else None
     if isinstance(base.forward, ClassifierForward):
-        return ClassifierObjective(base, needed, penalties, team, regression=regression)
-    return LanguageObjective(base, head, needed, penalties, team)
+        return ClassifierObjective(base, needed, penalties, process_group, regression=regression)
+    return LanguageObjective(base, head, needed, penalties, process_group)
 
 
 def _sum_up(
-    team: Team,
+    process_group: ProcessGroup,
     student_MV: Tensor,
     targets_M: Tensor,
     teacher_MV: Tensor | None,
@@ -130,13 +132,13 @@ def _sum_up(
     regression: bool,
 ) -> Loss:
     """Return the loss of the whole batch, of which only this process's rows carry a gradient."""
-    student, targets = team.gather(student_MV), team.gather(targets_M)
-    teacher = None if teacher_MV is None else team.gather(teacher_MV)
+    student, targets = process_group.gather_rows(student_MV), process_group.gather_rows(targets_M)
+    teacher = None if teacher_MV is None else process_group.gather_rows(teacher_MV)
     if regression:
         first = None if teacher is None else teacher[:, 0]
         loss = assemble_regression(student[:, 0], targets, teacher_M=first, penalties=penalties, weights=weights)
     else:
         loss = assemble(student, targets, teacher_MV=teacher, penalties=penalties, weights=weights)
     # every process has the whole value: what is logged is summed over the processes, hence the division
-    terms = {name: term * (share / team.size) for name, term in loss.terms.items()}
+    terms = {name: term * (share / process_group.size) for name, term in loss.terms.items()}
     return Loss(total=loss.total * share, terms=terms)

@@ -36,7 +36,7 @@ class Switchable(Protocol):
         """The module that runs."""
         ...
 
-    def off(self) -> AbstractContextManager[object]:
+    def disable(self) -> AbstractContextManager[object]:
         """Give the base for the time of a block."""
         ...
 
@@ -47,7 +47,7 @@ class Bare:
 
     model: Any
 
-    def off(self) -> AbstractContextManager[object]:
+    def disable(self) -> AbstractContextManager[object]:
         """Leave everything as it is."""
         return nullcontext()
 
@@ -132,7 +132,7 @@ class Teacher:
                 blocks.append([key])
         training = tuned.model.training
         tuned.model.eval()
-        with tuned.off():
+        with tuned.disable():
             for block in blocks:
                 rows = [missing[key] for key in block]
                 parts = self._block(rows)

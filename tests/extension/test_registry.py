@@ -4,7 +4,8 @@ import importlib.metadata
 
 import pytest
 
-from balora_audit import extensions, vocabulary
+from balora_audit import registered as extensions
+from balora_audit import vocabulary
 from balora_audit.data.perturbations import PERTURBATIONS, Perturbation, perturb
 from balora_audit.probes import PROBES
 from balora_audit.vocabulary import MetricInfo

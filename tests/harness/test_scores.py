@@ -13,9 +13,10 @@ from sklearn.metrics import matthews_corrcoef, recall_score
 
 from balora_audit.harness import results
 from balora_audit.harness.aggregates import metrics_of
-from balora_audit.harness.records import HarnessMetric, HarnessResult, HarnessScores, finite
+from balora_audit.harness.records import HarnessMetric, HarnessResult, finite
 from balora_audit.harness.scores import bounds, scores_behind
 from balora_audit.metric import Metric
+from balora_audit.scoring import HarnessScores
 from balora_audit.stats import ItemScores, Jackknife, paired, paired_jackknife, wilson
 from balora_audit.vocabulary import METRICS
 

@@ -1,8 +1,10 @@
 import pytest
 
 from balora_audit.data.biographies import generate
+from balora_audit.models.encode import Encoder
+from balora_audit.models.placed import Placed
 from balora_audit.resources import tasks_path
-from balora_audit.scoring import CausalScorer
+from balora_audit.scoring import Reader, ScoreRequest, score
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -24,9 +26,9 @@ def run(tiny, tasks, *, metadata=None, **options):
 def test_the_clean_task_gives_the_audits_own_accuracy_in_the_stock_harness(tiny):
     found = run(tiny, ["balora_noise_clean"])
     data = generate(n_train=8, n_test=128, seed=0)
-    scores = CausalScorer(tiny, limit_tokens=256).labels(
-        [data.render(e.text) for e in data.test], [" " + name for name in data.label_names], features=False
-    )
+    prompts, ids = tuple(data.render(e.text) for e in data.test), tuple(e.id for e in data.test)
+    request = ScoreRequest(key="test", kind="labels", ids=ids, texts=prompts, labels=data.label_names)
+    scores = score(request, Reader(placed=Placed(base=tiny), encoder=Encoder(tiny.tokenizer, 256)))
     expected = sum(int(p) == e.label for p, e in zip(scores.prediction, data.test, strict=True)) / len(data.test)
     assert found["results"]["balora_noise_clean"]["acc,none"] == pytest.approx(expected)
 

@@ -46,7 +46,7 @@ def test_switching_a_changed_adapter_off_gives_the_untouched_base(tiny, ids, nam
             for parameter in attached.parameters.values():
                 parameter.add_(0.05)
         assert not torch.allclose(logits(attached.model, ids), expected, atol=1e-3)
-        with attached.off():
+        with attached.disable():
             assert torch.equal(logits(attached.model, ids), expected)
         assert weights_hash(tiny.model) == tiny.weights
     finally:
@@ -56,7 +56,7 @@ def test_switching_a_changed_adapter_off_gives_the_untouched_base(tiny, ids, nam
 
 def test_principal_factors_equal_pefts_own_up_to_sign():
     reference = AutoModelForCausalLM.from_pretrained(TINY_MODEL_PATH, dtype=torch.float32)
-    ours = METHODS["pissa"].initialise(target_modules(reference, (), head=reference.get_output_embeddings()), SETTINGS, 0)
+    ours = METHODS["pissa"].initialise(target_modules(reference, (), head=reference.get_output_embeddings()), 4, 2.0, 0)
     names = sorted(ours)
     peft_model = get_peft_model(reference, LoraConfig(r=4, lora_alpha=8, target_modules=names, init_lora_weights="pissa"))
     for name in names:
@@ -70,7 +70,7 @@ def test_principal_factors_equal_pefts_own_up_to_sign():
 
 def test_lora_starts_with_zero_b_and_is_seeded(tiny):
     modules = target_modules(tiny.model, (), head=tiny.head)
-    one, same, other = (METHODS["lora"].initialise(modules, SETTINGS, seed) for seed in (3, 3, 4))
+    one, same, other = (METHODS["lora"].initialise(modules, 4, 2.0, seed) for seed in (3, 3, 4))
     name = next(iter(modules))
     assert (one[name][1] == 0).all()
     assert torch.equal(one[name][0], same[name][0])
@@ -89,7 +89,7 @@ def fill(attached, size=0.02):
 @pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_fast_layers_give_pefts_own_values_and_gradients(tiny, ids, name, dtype):
-    """PEFT runs the settled adapter with its own layers and autograd."""
+    """PEFT runs the written-back adapter with its own layers and autograd."""
     base = tiny if dtype == torch.float32 else load(locate("tiny"), device=torch.device("cpu"), dtype=dtype)
     attached = attach(base, METHODS[name], SETTINGS, seed=0)
     try:
@@ -97,7 +97,7 @@ def test_the_fast_layers_give_pefts_own_values_and_gradients(tiny, ids, name, dt
         fast = attached.model(ids, labels=ids)
         fast.loss.backward()
         gradients = {key: parameter.grad.clone() for key, parameter in attached.parameters.items()}
-        attached.settle()
+        attached.write_back()
         own = {key: p for key, p in attached.model.named_parameters() if ".lora_" in key}
         for parameter in own.values():
             parameter.requires_grad_(True)
@@ -119,7 +119,7 @@ def test_the_anchor_stays_what_it_was(tiny):
     try:
         before = {key: p.detach().clone() for key, p in attached.model.named_parameters() if ".lora_" in key}
         fill(attached)
-        attached.settle()
+        attached.write_back()
         rank = SETTINGS.rank
         for key, parameter in attached.model.named_parameters():
             if ".lora_" in key:
@@ -146,7 +146,7 @@ def test_a_saved_adapter_loads_with_plain_peft_on_the_untouched_base(tiny, ids, 
     try:
         fill(attached)
         expected = logits(attached.model, ids)
-        attached.settle()
+        attached.write_back()
         attached.save(tmp_path)
     finally:
         attached.detach()
@@ -165,7 +165,7 @@ def test_a_saved_adapter_loads_with_plain_peft_on_the_untouched_base(tiny, ids, 
 @pytest.mark.parametrize("name", TRAINED)
 def test_an_untrained_adapter_is_refused(tiny, tmp_path, name):
     attached = attach(tiny, METHODS[name], SETTINGS, seed=0)
-    attached.settle()
+    attached.write_back()
     attached.save(tmp_path)
     attached.detach()
     with pytest.raises(UnitError, match="zero"), loaded(tiny, tmp_path):

@@ -1,6 +1,5 @@
 """The analysis of changed weights against PEFT's own merged weights and whole decompositions."""
 
-import contextlib
 import copy
 from types import SimpleNamespace
 
@@ -12,12 +11,19 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from balora_audit.config import AdapterConfig
 from balora_audit.methods import METHODS
-from balora_audit.methods.adapter import attach, loaded
-from balora_audit.methods.full import FullTuning, full_loaded
-from balora_audit.methods.weights import WeightAnalysis
+from balora_audit.methods.adapter import adapter_changes, attach
+from balora_audit.methods.full import FullTuning
 from balora_audit.metrics import singular_values
+from balora_audit.models.decompositions import Decompositions
+from balora_audit.models.placed import Placed
+from balora_audit.scoring import Reader, ScoreRequest, score
 
 SETTINGS = AdapterConfig(rank=4, alpha=8)
+
+
+def analysed(placed, *, modules, vectors):
+    settings = (("modules", modules), ("vectors", vectors))
+    return score(ScoreRequest(key="weights", kind="weights", ids=(), texts=(), settings=settings), Reader(placed=placed, encoder=None))
 
 
 def disturbed(tuned, folder, size):
@@ -26,7 +32,7 @@ def disturbed(tuned, folder, size):
     with torch.no_grad():
         for parameter in tuned.parameters.values():
             parameter += size * torch.randn(parameter.shape, generator=generator)
-    tuned.settle()
+    tuned.write_back()
     tuned.save(folder)
     tuned.detach()
 
@@ -54,8 +60,8 @@ def check(found, before, after):
 def test_adapters_are_analysed_as_peft_merges_them(tiny, tmp_path, method):
     before = linear(tiny.model)
     disturbed(attach(tiny, METHODS[method], SETTINGS, seed=0), tmp_path / "adapter", 0.05)
-    with loaded(tiny, tmp_path / "adapter") as off:
-        found = WeightAnalysis(modules=5, vectors=4).analyse(tiny, off, full=False)
+    with METHODS[method].place(tiny, tmp_path / "adapter") as placed:
+        found = analysed(placed, modules=5, vectors=4)
     merged = PeftModel.from_pretrained(copy.deepcopy(tiny.model), tmp_path / "adapter").merge_and_unload()
     check(found, before, linear(merged))
     assert len(found.examined) == 5
@@ -65,9 +71,9 @@ def test_adapters_are_analysed_as_peft_merges_them(tiny, tmp_path, method):
 def test_full_fine_tuning_is_analysed_from_both_matrices(tiny, tmp_path):
     before = linear(tiny.model)
     disturbed(FullTuning(tiny), tmp_path / "full", 0.01)
-    with full_loaded(tiny, tmp_path / "full") as off:
+    with METHODS["full"].place(tiny, tmp_path / "full") as placed:
         after = linear(tiny.model)
-        found = WeightAnalysis(modules=3, vectors=4).analyse(tiny, off, full=True)
+        found = analysed(placed, modules=3, vectors=4)
     check(found, before, after)
     assert tiny.current_weights() == tiny.weights
 
@@ -80,23 +86,22 @@ def test_matrices_that_are_kept_transposed_are_turned(tmp_path):
     tuned = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=["c_attn"], fan_in_fan_out=True))
     with torch.no_grad():
         tuned.get_submodule(f"base_model.model.{name}").lora_B["default"].weight.normal_(0, 0.1)
-    found = WeightAnalysis(modules=1, vectors=4).analyse(
-        SimpleNamespace(model=model, head=model.lm_head), tuned.disable_adapter, full=False
-    )
+    base = SimpleNamespace(model=model, decompositions=Decompositions())
+    found = analysed(Placed(base=base, changes=lambda: adapter_changes(model)), modules=1, vectors=4)
     after = tuned.merge_and_unload().get_submodule(name).weight.detach().double().numpy().T
     check(found, {name: before}, {name: after})
 
 
 def test_a_model_without_any_changed_module_is_no_error(tiny):
-    found = WeightAnalysis(modules=3, vectors=4).analyse(tiny, contextlib.nullcontext, full=False)
+    found = analysed(Placed(base=tiny), modules=3, vectors=4)
     assert found.names == ()
     assert found.likeness.shape == (0, 0)
 
 
 def test_no_module_is_examined_when_none_is_asked_for(tiny, tmp_path):
     disturbed(attach(tiny, METHODS["lora"], SETTINGS, seed=0), tmp_path / "adapter", 0.05)
-    with loaded(tiny, tmp_path / "adapter") as off:
-        found = WeightAnalysis(modules=0, vectors=4).analyse(tiny, off, full=False)
+    with METHODS["lora"].place(tiny, tmp_path / "adapter") as placed:
+        found = analysed(placed, modules=0, vectors=4)
     assert found.likeness.shape == (0, 0)
     assert (found.change_norm > 0).all()
     assert all(np.count_nonzero(sigma > 1e-9) == 4 for sigma in found.change_sigma)

@@ -9,13 +9,12 @@ import pytest
 from balora_audit.config import resolve
 from balora_audit.data.biographies import generate
 from balora_audit.data.conditions import apply, parse
-from balora_audit.methods.weights import WeightScores
 from balora_audit.metrics import demographic_parity_difference, equalized_odds_difference
 from balora_audit.probes import PROBES
 from balora_audit.probes.evidence import Context
 from balora_audit.probes.noisy_copies import changed
 from balora_audit.probes.projection import joint_tsne, usable_perplexities
-from balora_audit.scoring import AnswerScores, LabelScores, ResponseScores, TextScores
+from balora_audit.scoring import AnswerScores, LabelScores, ResponseScores, TextScores, WeightScores
 
 DATA = generate(n_train=160, n_test=80, seed=3, correlation=0.8)
 CONFIG = resolve({"preset": "smoke", "resamples": 300, "noise": {"kinds": ("typo", "ocr"), "severities": (1, 3)}}, environment={})

@@ -16,10 +16,10 @@ from balora_audit.training.fused import Head, fused_loss
 from balora_audit.training.loop import Trainer
 from balora_audit.training.loss import assemble
 from balora_audit.training.objective import objective_for
+from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Teacher
-from balora_audit.training.team import Team
 
-WEIGHTS = (0.3, 0.2, 0.5)
+WEIGHTS = {"consistency": 0.3, "diversity": 0.2, "spectral": 0.5}
 
 
 def problem(positions, hidden, words, *, bias, seed=0):
@@ -62,7 +62,7 @@ def test_a_head_of_deficient_rank_has_the_same_spectrum():
 
 def test_terms_of_weight_zero_are_not_computed():
     head, states, _, targets = problem(5, 8, 30, bias=False)
-    loss = fused_loss(states, head, targets, teacher_MD=None, penalties=REGULARIZERS["iclr2026"]["nlg"], weights=(0.0, 0.0, 0.0))
+    loss = fused_loss(states, head, targets, teacher_MD=None, penalties=REGULARIZERS["iclr2026"]["nlg"], weights={})
     assert set(loss.terms) == {"task"}
     expected = torch.nn.functional.cross_entropy(head.logits(states), targets)
     assert float(loss.total.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
@@ -94,7 +94,7 @@ def test_logits_that_are_changed_after_the_head_are_the_models_own(capped):
     penalties = REGULARIZERS["iclr2026"]["nlg"].model_copy(update={"schedule": "constant"})
     attached = attach(capped, METHODS["balora"], AdapterConfig(rank=2, alpha=2.0), seed=0)
     try:
-        objective = objective_for(capped, None, Teacher(capped), penalties, Team(), regression=False)
+        objective = objective_for(capped, None, Teacher(capped), penalties, ProcessGroup(), regression=False)
         settings = TrainingConfig(batch_size=4, learning_rate=1e-2, epochs=5)
         trainer = Trainer(attached, objective, settings, learning_rate=1e-2, penalties=penalties, seed=0, device=capped.device)
         with torch.no_grad():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from calls import Scorer
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from balora_audit.errors import ModelError
@@ -10,7 +11,6 @@ from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.load import HeadSpec, LoadedModel, load
 from balora_audit.models.locate import locate
 from balora_audit.resources import TINY_MODEL_PATH
-from balora_audit.scoring import ClassifierScorer
 
 TEXTS = ["The nurse was late.", "A", "The river near the old bridge was wide and the people were glad of it.", "Sam ran."]
 LAYERS = (0, 2, 1)
@@ -42,7 +42,7 @@ def decoder():
 @torch.no_grad()
 def test_layer_features_are_the_models_own_states_at_the_token_that_the_head_reads(request, name, token, kind):
     loaded = request.getfixturevalue(name)
-    scorer = ClassifierScorer(loaded, limit_tokens=128)
+    scorer = Scorer(loaded, limit_tokens=128)
     found = getattr(scorer, kind)([*TEXTS, TEXTS[1]], features=True, layers=LAYERS)
     assert found.layer_features.shape[:2] == (5, 3)
     assert found.layer_features.dtype == np.float32
@@ -60,13 +60,13 @@ def test_layer_features_are_the_models_own_states_at_the_token_that_the_head_rea
 
 def test_a_layer_that_is_not_there_is_refused(encoder):
     with pytest.raises(ModelError, match=r"no layer 3: this model has 0 \(embeddings\) to 2"):
-        ClassifierScorer(encoder, limit_tokens=128).labels(TEXTS, features=False, layers=(3,))
+        Scorer(encoder, limit_tokens=128).labels(TEXTS, features=False, layers=(3,))
 
 
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 def test_a_text_that_is_too_long_loses_its_end_and_is_counted(request, name):
     loaded = request.getfixturevalue(name)
-    scorer = ClassifierScorer(loaded, limit_tokens=16)
+    scorer = Scorer(loaded, limit_tokens=16)
     start = "The river near the old bridge was wide and the people were glad of it. "
     found = scorer.labels([start + "One end.", start + "Another, longer end of the text.", "Short."], features=True)
     assert scorer.encoder.truncated == 2
@@ -81,14 +81,14 @@ def test_a_text_that_is_too_long_loses_its_end_and_is_counted(request, name):
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 def test_empty_and_blank_texts_are_scored(request, name):
     loaded = request.getfixturevalue(name)
-    found = ClassifierScorer(loaded, limit_tokens=128).labels(["", " ", "\n \n", "A text."], features=True, layers=(0, 1))
+    found = Scorer(loaded, limit_tokens=128).labels(["", " ", "\n \n", "A text."], features=True, layers=(0, 1))
     assert np.isfinite(found.log_likelihood).all()
     assert np.isfinite(found.layer_features).all()
     np.testing.assert_allclose(np.exp(found.log_likelihood).sum(axis=1), 1, atol=1e-9)
 
 
 def test_padding_changes_nothing(encoder):
-    scorer = ClassifierScorer(encoder, limit_tokens=128)
+    scorer = Scorer(encoder, limit_tokens=128)
     together = scorer.labels(TEXTS, features=True, layers=LAYERS)
     for index, text in enumerate(TEXTS):
         alone = scorer.labels([text], features=True, layers=LAYERS)

@@ -12,7 +12,7 @@ import yaml
 
 from balora_audit.run.execute import execute
 from balora_audit.run.plan import make_plan
-from balora_audit.training.team import Team
+from balora_audit.training.process_group import ProcessGroup
 
 SETTINGS = {
     "models": ("base", "pissa", "balora"), "train_rows": 44, "test_rows": 32, "conditions": ("clean",), "probes": ("drift",),
@@ -62,17 +62,17 @@ def test_two_processes_give_the_losses_of_one(alone, tmp_path, kind):
             assert row["value"] == pytest.approx(kl[row["method"], row["seed"]], rel=1e-2)
 
 
-def test_a_team_of_one_needs_no_communication():
-    team, rows = Team(), torch.ones(3, 2, requires_grad=True)
-    assert team.gather(rows) is rows
-    assert team.mine([1, 2, 3]) == [1, 2, 3]
-    assert team.tell("value") == "value"
-    assert team.everybody(1) == [1]
-    team.add_up([rows])
+def test_a_process_group_of_one_needs_no_communication():
+    process_group, rows = ProcessGroup(), torch.ones(3, 2, requires_grad=True)
+    assert process_group.gather_rows(rows) is rows
+    assert process_group.shard([1, 2, 3]) == [1, 2, 3]
+    assert process_group.broadcast("value") == "value"
+    assert process_group.all_gather(1) == [1]
+    process_group.all_reduce([rows])
 
 
 def test_shares_of_a_batch_are_disjoint_and_whole():
     rows = list(range(7))
-    shares = [Team(rank, 3).mine(rows) for rank in range(3)]
+    shares = [ProcessGroup(rank, 3).shard(rows) for rank in range(3)]
     assert sorted(row for share in shares for row in share) == rows
-    assert Team(2, 3).mine([1, 2]) == []
+    assert ProcessGroup(2, 3).shard([1, 2]) == []

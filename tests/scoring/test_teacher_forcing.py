@@ -3,10 +3,10 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from calls import Scorer
 
 from balora_audit.errors import ModelError
 from balora_audit.models.encode import Encoder, length_batches, pad
-from balora_audit.scoring import CausalScorer
 
 PROMPTS = [
     "Mary looked after newborns on the maternity ward.\nOccupation:",
@@ -18,7 +18,7 @@ ANSWERS = [" nurse", " structural engineer", " a person who cooks", " x"]
 
 @pytest.fixture
 def scorer(tiny):
-    return CausalScorer(tiny, limit_tokens=256)
+    return Scorer(tiny, limit_tokens=256)
 
 
 @torch.no_grad()
@@ -51,7 +51,7 @@ def test_padding_changes_nothing(scorer):
 
 def test_repeated_prompts_are_scored_once_and_reported_each_time(tiny):
     steps = []
-    scorer = CausalScorer(tiny, limit_tokens=256, advance=steps.append)
+    scorer = Scorer(tiny, limit_tokens=256, advance=steps.append)
     found = scorer.labels([PROMPTS[0], PROMPTS[1], PROMPTS[0]], ANSWERS, features=False)
     assert sum(steps) == 2
     assert (found.log_likelihood[0] == found.log_likelihood[2]).all()
@@ -100,7 +100,7 @@ def test_kl_per_text_equals_a_float64_brute_force(tiny, dataset):
 
         norm.copy_(kept * 1.05)
         mine = log_probabilities()
-        found = CausalScorer(tiny, limit_tokens=256, without_adapter=without_norm).texts(texts)
+        found = Scorer(tiny, limit_tokens=256, disabled=without_norm).texts(texts)
     finally:
         norm.copy_(kept)
     expected = [float((b.exp() * (b - m)).sum()) for b, m in zip(base, mine, strict=True)]
@@ -162,7 +162,7 @@ def test_other_architectures_score_labels_as_one_full_forward_each(other):
     """Among them two whose attention window is narrower than the prompts, which differ in length."""
     kind, model = other
     answers = [" nurse", " structural engineer", " structural engineering"]
-    found = CausalScorer(model, limit_tokens=128).labels(PROMPTS, answers, features=False).log_likelihood
+    found = Scorer(model, limit_tokens=128).labels(PROMPTS, answers, features=False).log_likelihood
     np.testing.assert_allclose(found, brute_force_labels(model, 128, PROMPTS, answers), atol=1e-4, err_msg=kind)
 
 
@@ -190,12 +190,12 @@ def test_empty_and_blank_texts_have_no_distance_and_count_their_tokens(scorer):
 
 
 def test_a_prompt_that_is_too_long_is_scored_by_its_end(tiny):
-    scorer = CausalScorer(tiny, limit_tokens=24)
+    scorer = Scorer(tiny, limit_tokens=24)
     prompts = ["The bridge was old and the river was wide. " * 5 + PROMPTS[0], PROMPTS[2]]
     found = scorer.labels(prompts, ANSWERS, features=False).log_likelihood
     assert scorer.encoder.truncated == 1
     np.testing.assert_allclose(found, brute_force_labels(tiny, 24, prompts, ANSWERS), atol=1e-4)
-    elsewhere = CausalScorer(tiny, limit_tokens=24).labels(["Another start. " * 9 + prompts[0], prompts[1]], ANSWERS, features=False)
+    elsewhere = Scorer(tiny, limit_tokens=24).labels(["Another start. " * 9 + prompts[0], prompts[1]], ANSWERS, features=False)
     np.testing.assert_allclose(found, elsewhere.log_likelihood, atol=1e-5)
 
 
@@ -235,7 +235,7 @@ def test_one_row_at_a_time_gives_the_same_response_scores(scorer, tiny):
 
 def test_repeated_pairs_are_scored_once_and_a_long_response_is_cut_and_counted(tiny):
     steps = []
-    scorer = CausalScorer(tiny, limit_tokens=32, advance=steps.append)
+    scorer = Scorer(tiny, limit_tokens=32, advance=steps.append)
     responses = [" nurse", " nurse", " engineer" + " engineer" * 30]
     found = scorer.responses([PROMPTS[2]] * 3, responses, features=False)
     assert sum(steps) == 2

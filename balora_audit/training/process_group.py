@@ -1,6 +1,6 @@
 """Several processes that train one adapter together: rows are shared out, gradients are summed (data parallel).
 
-What is trained is small and kept whole by every process; with FSDP only the frozen base is spread over them. Every process
+What is trained is small and kept whole by every process; with FSDP only the frozen base is sharded over them. Every process
 computes its part of the very loss that one process would compute, so the sum of the gradients is that of one process.
 """
 
@@ -15,30 +15,30 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-__all__ = ["Team", "assemble_team"]
+__all__ = ["ProcessGroup", "find_process_group"]
 
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
-    """The place of this process among those that work together; a team of one needs no communication."""
+class ProcessGroup:
+    """The place of this process among those that work together; a group of one needs no communication."""
 
     rank: int = 0
     size: int = 1
-    shards: bool = False
-    """Whether the frozen base is spread over the processes (FSDP)."""
+    fully_sharded: bool = False
+    """Whether the frozen base is sharded over the processes (FSDP)."""
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes results."""
         return self.rank == 0
 
-    def mine(self, rows: Sequence[Row]) -> list[Row]:
+    def shard(self, rows: Sequence[Item]) -> list[Item]:
         """Return this process's share of a batch; may be empty."""
         return list(rows[self.rank :: self.size])
 
-    def gather(self, rows: Tensor) -> Tensor:
+    def gather_rows(self, rows: Tensor) -> Tensor:
         """Return the rows of all processes, (M_all, …); only this process's own carry a gradient."""
         if self.size == 1:
             return rows
@@ -52,7 +52,7 @@ class Team:
         pieces = [rows if index == self.rank else part[: int(counts[index])] for index, part in enumerate(parts)]
         return torch.cat(pieces)
 
-    def add_up(self, tensors: Iterable[Tensor]) -> None:
+    def all_reduce(self, tensors: Iterable[Tensor]) -> None:
         """Sum tensors over the processes, in place, in one message."""
         found = list(tensors)
         if self.size == 1 or not found:
@@ -64,15 +64,15 @@ class Team:
             tensor.copy_(flat[start : start + tensor.numel()].view(tensor.shape))
             start += tensor.numel()
 
-    def tell(self, value: Any) -> Any:
-        """Return the leading process's value, in every process."""
+    def broadcast(self, value: Any) -> Any:
+        """Return the main process's value, in every process."""
         if self.size == 1:
             return value
         box = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def everybody(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """Return the values of all processes, in every process."""
         if self.size == 1:
             return [value]
@@ -80,13 +80,13 @@ class Team:
         dist.all_gather_object(found, value)
         return found
 
-    def errands(self, tasks: Sequence[Row]) -> list[Row]:
-        """Return the independent tasks that this process does: its share, or all of them where the base is spread."""
-        return list(tasks) if self.shards else self.mine(tasks)
+    def assign(self, tasks: Sequence[Item]) -> list[Item]:
+        """Return the independent tasks that this process does: its share, or all of them where the base is sharded."""
+        return list(tasks) if self.fully_sharded else self.shard(tasks)
 
-    def spread(self, model: nn.Module) -> None:
-        """Spread the frozen weights of the model's repeated blocks over the processes (FSDP); the trained ones stay whole."""
-        if not self.shards:
+    def fully_shard(self, model: nn.Module) -> None:
+        """Shard the frozen weights of the model's repeated blocks over the processes (FSDP); the trained ones stay whole."""
+        if not self.fully_sharded:
             return
         from torch.distributed.fsdp import FSDPModule, fully_shard
 
@@ -102,11 +102,11 @@ def _blocks(model: nn.Module) -> list[nn.Module]:
     return max(lists, key=lambda blocks: sum(p.numel() for block in blocks for p in block.parameters()), default=[])
 
 
-def assemble_team() -> Team:
-    """Return the team that ``accelerate launch`` or ``torchrun`` started this process in; of one, when neither did."""
+def find_process_group() -> ProcessGroup:
+    """Return the process group that ``accelerate launch`` or ``torchrun`` started this process in; of one, when neither did."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return Team()
+        return ProcessGroup()
     from accelerate import PartialState
 
     state = PartialState(cpu=not torch.cuda.is_available())
-    return Team(rank=state.process_index, size=state.num_processes, shards=os.environ.get("ACCELERATE_USE_FSDP") == "true")
+    return ProcessGroup(rank=state.process_index, size=state.num_processes, fully_sharded=os.environ.get("ACCELERATE_USE_FSDP") == "true")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from calls import Scorer
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.numpy import load, save
 
 from balora_audit.errors import ModelError
 from balora_audit.models.load import load as load_model
 from balora_audit.models.locate import locate
-from balora_audit.scoring import AnswerScores, CausalScorer
-from balora_audit.scoring import writer as writer_module
+from balora_audit.scoring import AnswerScores, answers
 
 PROMPTS = [
     "Mary looked after newborns on the maternity ward.\nOccupation:",
@@ -26,7 +26,7 @@ PROMPTS = [
 
 @pytest.fixture
 def scorer(tiny):
-    return CausalScorer(tiny, limit_tokens=256)
+    return Scorer(tiny, limit_tokens=256)
 
 
 @torch.no_grad()
@@ -49,7 +49,7 @@ def test_texts_equal_the_greedy_search_of_transformers_row_by_row(scorer, tiny):
 def test_a_text_is_the_same_alone_and_in_a_batch_and_in_many_small_batches(scorer, monkeypatch):
     together = scorer.write(PROMPTS, max_new_tokens=30)
     assert tuple(scorer.write([prompt], max_new_tokens=30).written[0] for prompt in PROMPTS) == together.written
-    monkeypatch.setattr(writer_module, "_BUDGET_TOKENS", 100)
+    monkeypatch.setattr(answers, "_BUDGET_TOKENS", 100)
     assert scorer.write(PROMPTS[::-1], max_new_tokens=30).written[::-1] == together.written
 
 
@@ -81,7 +81,7 @@ def test_a_special_token_can_be_a_stop_string(scorer, tiny):
 
 def test_repeated_prompts_are_written_once(tiny):
     steps = []
-    found = CausalScorer(tiny, limit_tokens=256, advance=steps.append).write(["The", "She", "The"], max_new_tokens=5)
+    found = Scorer(tiny, limit_tokens=256, advance=steps.append).write(["The", "She", "The"], max_new_tokens=5)
     assert sum(steps) == 2
     assert found.written[0] == found.written[2]
     assert len(found.written) == 3
@@ -90,7 +90,7 @@ def test_repeated_prompts_are_written_once(tiny):
 def test_a_long_prompt_loses_its_beginning_so_that_the_answer_fits_the_models_positions(tiny):
     long = "The bridge was old and the river was wide. " * 60
     for limit in (256, 4000):  # a limit beyond the model's positions does not matter
-        scorer = CausalScorer(tiny, limit_tokens=limit)
+        scorer = Scorer(tiny, limit_tokens=limit)
         found = scorer.write([long, "The"], max_new_tokens=50)
         assert scorer.encoder.truncated == 1
         ids = tiny.tokenizer(long).input_ids
@@ -110,9 +110,9 @@ def test_an_answer_that_leaves_no_room_for_a_prompt_is_refused(scorer):
 
 
 def test_a_model_whose_head_cannot_run_apart_writes_the_same(tiny, monkeypatch):
-    expected = CausalScorer(tiny, limit_tokens=256).write(PROMPTS, max_new_tokens=20)
+    expected = Scorer(tiny, limit_tokens=256).write(PROMPTS, max_new_tokens=20)
     monkeypatch.setattr(tiny.forward, "selective", False)
-    found = CausalScorer(tiny, limit_tokens=256).write(PROMPTS, max_new_tokens=20)
+    found = Scorer(tiny, limit_tokens=256).write(PROMPTS, max_new_tokens=20)
     assert found.written == expected.written
     assert (found.tokens == expected.tokens).all()
 
@@ -120,7 +120,7 @@ def test_a_model_whose_head_cannot_run_apart_writes_the_same(tiny, monkeypatch):
 def test_other_architectures_write_what_transformers_writes(tiny, other):
     kind, other = other
     assert other.forward.selective is (kind != "gemma2")
-    found = CausalScorer(other, limit_tokens=128).write(PROMPTS, max_new_tokens=24)
+    found = Scorer(other, limit_tokens=128).write(PROMPTS, max_new_tokens=24)
     assert len(set(found.written)) > 4, "the prompts matter"
     for index, prompt in enumerate(PROMPTS):
         assert found.written[index] == tiny.tokenizer.decode(generated(other, prompt, 24), skip_special_tokens=True), prompt
@@ -131,7 +131,7 @@ def test_an_adapter_on_the_base_writes_its_own_text(scorer):
     adapted = load_model(locate("tiny"), device=torch.device("cpu"), dtype=torch.float32)
     torch.manual_seed(0)
     inject_adapter_in_model(LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False), adapted.model)
-    found = CausalScorer(adapted, limit_tokens=256).write(PROMPTS, max_new_tokens=20)
+    found = Scorer(adapted, limit_tokens=256).write(PROMPTS, max_new_tokens=20)
     assert found.written != base
     for index, prompt in enumerate(PROMPTS):
         assert found.written[index] == adapted.tokenizer.decode(generated(adapted, prompt, 20), skip_special_tokens=True)
@@ -140,9 +140,9 @@ def test_an_adapter_on_the_base_writes_its_own_text(scorer):
 def test_scores_survive_storage_as_arrays_with_any_text():
     texts = ["", "18", "naïve 東京 🙂", "half \ud83d of a pair", "\n"]
     scores = AnswerScores.of(texts, tokens=[1, 2, 3, 4, 5], finished=[True, True, False, True, False])
-    arrays = {name: getattr(scores, name) for name in AnswerScores.__dataclass_fields__}
+    arrays = scores.arrays()
     assert all(np.isfinite(array).all() for array in arrays.values())
-    again = AnswerScores(**load(save({name: np.ascontiguousarray(array) for name, array in arrays.items()})))
+    again = AnswerScores.from_arrays(load(save({name: np.ascontiguousarray(array) for name, array in arrays.items()})))
     assert again.written == ("", "18", "naïve 東京 🙂", "half ? of a pair", "\n")
     assert again.tokens.tolist() == [1, 2, 3, 4, 5]
     assert again.finished.tolist() == [True, True, False, True, False]
@@ -150,5 +150,5 @@ def test_scores_survive_storage_as_arrays_with_any_text():
 
 def test_no_text_at_all_can_be_stored_too():
     scores = AnswerScores.of([""], tokens=[1], finished=[True])
-    again = AnswerScores(**load(save({name: getattr(scores, name) for name in AnswerScores.__dataclass_fields__})))
+    again = AnswerScores.from_arrays(load(save(scores.arrays())))
     assert again.written == ("",)

@@ -1,0 +1,146 @@
+"""Methods that are trained here, step by step: what all of them share, whatever they attach to the base."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from balora_audit.errors import UnitError
+from balora_audit.methods.method import Method
+from balora_audit.penalties import Penalties
+from balora_audit.training.loop import Diverged
+from balora_audit.training.workshop import Job, Made, Recipe, Workshop
+
+__all__ = ["Tuned", "TunedMethod"]
+
+
+class Tuned(ABC):
+    """Something trainable on the base: its model, and the parameters that an optimiser may change."""
+
+    model: Any
+    parameters: dict[str, nn.Parameter]
+    _before: dict[str, Tensor]
+
+    @property
+    def count(self) -> int:
+        """How many numbers training can change."""
+        return sum(parameter.numel() for parameter in self.parameters.values())
+
+    def change_norm(self) -> float:
+        """Return the Frobenius norm of all changes since it was put on the base (0 means that nothing was learned)."""
+        squares = [float((p.detach().float() - self._before[n].float()).square().sum()) for n, p in self.parameters.items()]
+        return math.sqrt(math.fsum(squares))
+
+    @abstractmethod
+    def disable(self) -> AbstractContextManager[object]:
+        """Give the base for the time of a block."""
+
+    @abstractmethod
+    def write_back(self) -> None:
+        """Bring what was trained into the form in which it is saved."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the files that `Method.place` reads; call :meth:`write_back` first."""
+
+    @abstractmethod
+    def detach(self) -> None:
+        """Leave the base as it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedMethod(Method):
+    """A method that attaches something to the base and trains it on every condition and seed.
+
+    Parameters
+    ----------
+    penalties : callable, optional
+        Picks the regularizers out of the configured preset; None for the plain task loss.
+    """
+
+    penalties: Callable[[Penalties], Penalties] | None = None
+
+    @abstractmethod
+    def attach(self, workshop: Workshop, seed: int) -> Tuned:
+        """Put what is to be trained on the base."""
+
+    def chosen_penalties(self, recipe: Recipe) -> Penalties | None:
+        """Return the regularizers of the recipe that this method uses."""
+        return None if self.penalties is None else self.penalties(recipe.penalties)
+
+    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int) -> dict[str, Any]:
+        """Return rows, start, adapter, training settings, regularizers and seed."""
+        penalties = self.chosen_penalties(recipe)
+        return {
+            **rows,
+            "method": [type(self).__name__, self.initialisation],
+            "adapter": recipe.adapter.model_dump(mode="json"),
+            "training": recipe.training.deciding,
+            "learning_rate": recipe.training.learning_rate_of(self.name),
+            "penalties": penalties.model_dump(mode="json") if penalties is not None else None,
+            "seed": seed,
+        }
+
+    def make(self, workshop: Workshop, job: Job) -> Made:
+        """Attach, train, write back and save; a training that diverges keeps its last good state beside its place."""
+        training = workshop.recipe.training
+        encoder = workshop.encoder()
+        rows = workshop.encode(job.train, encoder)
+        penalties = self.chosen_penalties(workshop.recipe)
+        if workshop.recipe.head.kind == "classifier" and training.teacher_head == "init":
+            workshop.set_random_head(job.seed)
+        elif workshop.recipe.head.kind == "classifier":
+            workshop.set_probe_head(rows)
+        workshop.progress.stage(job.title, workshop.steps(rows), "steps")
+        tuned = self.attach(workshop, job.seed)
+        try:
+            try:
+                log = workshop.fit(tuned, rows, penalties, method=self.name, seed=job.seed, checkpoints=job.output.checkpoints)
+            except Diverged as error:
+                tuned.write_back()
+                kept = job.output.keep_failed(tuned.save)
+                raise UnitError(f"{error}; its last good state is kept in {kept}") from error
+            if tuned.change_norm() == 0:
+                raise UnitError("training changed nothing: the adapter is what it started as")
+            tuned.write_back()
+            job.output.write(tuned.save)
+        finally:
+            tuned.detach()
+        cell = {
+            "trainable_parameters": tuned.count,
+            "examples": len(rows),
+            "steps": log.steps,
+            "losses": log.last,
+            "wall_seconds": round(log.wall_seconds, 2),
+            "peak_memory_bytes": log.peak_memory_bytes,
+            "notes": [*log.notes, *workshop.remarks(penalties, encoder)],
+        }
+        return Made(cell=cell, curves=log.curves, order_sha256=log.order_sha256, passes=len(rows) * training.epochs)
+
+    def settings(self, recipe: Recipe) -> dict[str, Any]:
+        """Return rank, α, adapted modules, and the settings of training and regularizers."""
+        adapter, penalties = recipe.adapter, self.chosen_penalties(recipe)
+        shown: dict[str, Any] = {
+            "training": {**recipe.training.deciding, "learning_rate": recipe.training.learning_rate_of(self.name)},
+            "dropout": adapter.dropout,
+            "stored rank": self.stored_rank(adapter.rank),
+        }
+        if penalties is not None:
+            shown["regularizers"] = {"preset": recipe.regularizers, **penalties.model_dump(mode="json")}
+        return {
+            "rank": adapter.rank,
+            "alpha": adapter.alpha,
+            "target_modules": adapter.target_modules or ("all linear layers but the head",),
+            "settings": shown,
+        }
+
+    def stored_rank(self, rank: int) -> int:
+        """Return the rank of what is saved where `rank` is trained."""
+        return rank
