@@ -43,8 +43,8 @@ def _perturbations() -> Mapping[str, str]:
 
 
 def _probes() -> Mapping[str, str]:
-    from balora_audit.registered import extensions
     from balora_audit.probes import PROBES
+    from balora_audit.registered import extensions
 
     extensions()
     return {name: probe.summary for name, probe in PROBES.items()}

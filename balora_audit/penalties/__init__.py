@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.penalties.consistency import CONSISTENCY
@@ -62,7 +62,7 @@ def needs_teacher(weights: Weights) -> bool:
 class Penalties(*(penalty.settings for penalty in reversed(PENALTIES.values())), Frozen):  # type: ignore[misc]
     """The settings of all penalties side by side, and the course of their weights; a weight of 0 switches a term off."""
 
-    schedule: Schedule = "constant"
+    schedule: Schedule = Field(default="constant", description="course of the weights over the steps")
 
     @property
     def weights(self) -> dict[str, float]:
