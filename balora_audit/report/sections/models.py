@@ -1,26 +1,28 @@
-"""Section 4: how each model was made, what each training run did, and its loss."""
+"""How each model was made, what each training run did, and its loss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from balora_audit.records import Series
-from balora_audit.report.blocks import Block, Cell, Details, Figure, Note, Section, Table
+from balora_audit.report.blocks import Block, Details, Figure, Note, Table, TableCell
+from balora_audit.report.builder import SectionBuilder
+from balora_audit.report.charts import series_line, series_points
 from balora_audit.report.figures import Line, curves
-from balora_audit.report.numbers import MISSING, bytes_text, condition_title, count_text, digits
+from balora_audit.report.numbers import MISSING, bytes_text, condition_title, count_text, digits, isolated
 from balora_audit.report.rows import Reader
 from balora_audit.report.sections.summary import STATUS, place
 
-__all__ = ["models"]
+__all__ = ["MODELS"]
 
 _STEP_HEADS = ("First", "20 %", "40 %", "60 %", "80 %", "Last")
 _TABLE_STEPS = len(_STEP_HEADS)
 _MOST_POINTS = 400
-_TERMS = ("consistency", "diversity", "spectral")
+_NO_TERMS = {"step", "total", "task"}
 _MOST_OPEN = 16
 
 
-def models(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return the model matrix and the training curves."""
     blocks: list[Block] = [_setup(reader) if reader.models else Note(text="No model is on record.")]
     count = len(reader.record.cells)
@@ -33,11 +35,14 @@ def models(reader: Reader) -> Section:
     terms = _penalties(reader)
     if terms is not None:
         blocks.append(terms)
-    return Section(id="models", title="Model matrix", blocks=tuple(blocks))
+    return blocks
+
+
+MODELS = SectionBuilder(name="models", title="Model matrix", blocks=_blocks)
 
 
 def _setup(reader: Reader) -> Table:
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[TableCell, ...]] = [
         (
             model.title,
             model.method,
@@ -60,7 +65,7 @@ def _setup(reader: Reader) -> Table:
 def _runs(reader: Reader) -> Table:
     cells = reader.record.cells
     terms = list(dict.fromkeys(term for cell in cells for term in cell.losses))
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[TableCell, ...]] = [
         (
             reader.title(cell.method),
             condition_title(cell.condition),
@@ -110,10 +115,12 @@ def _losses(reader: Reader) -> Figure | None:
 
 def _penalties(reader: Reader) -> Figure | None:
     """Return the regularizers' terms: one panel per term and training condition, each with a scale of its own."""
+    losses = reader.series("training", "losses")
+    terms = dict.fromkeys(name for series in losses for name in series.columns if name not in _NO_TERMS)
     found = [
-        (series, f"{term}, {condition_title(series.condition)}", term)
-        for term in _TERMS
-        for series in reader.series("training", "losses")
+        (series, f"{isolated(term)}, {condition_title(series.condition)}", term)
+        for term in terms
+        for series in losses
         if term in series.columns
     ]
     return _drawn(
@@ -143,24 +150,19 @@ def _drawn(
     """Draw a column of each (series, panel, column) over the steps, for the first seed."""
     first = min((series.seed for series, _, _ in found), default=0)
     panels: dict[str, list[Line]] = {}
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[TableCell, ...]] = []
     for series, panel, column in found:
-        points = _points(series, column)
+        points = series_points(series, "step", column)
         if series.seed != first or not points:
             continue
-        thin = points[:: max(1, -(-len(points) // _MOST_POINTS))]
-        title = reader.title(series.method)
-        line = Line(model=reader.place(series.method), name=title, x=[x for x, _ in thin], y=[y for _, y in thin])
+        line = series_line(reader, series, points, _MOST_POINTS)
         panels.setdefault(panel, []).append(line)
         at = [points[round(i * (len(points) - 1) / (_TABLE_STEPS - 1))] for i in range(_TABLE_STEPS)]
-        rows.append((title, panel, *(f"{digits(y)} at {x:g}" for x, y in at)))
+        rows.append((line.name, panel, *(f"{digits(y)} at {x:g}" for x, y in at)))
     if not panels:
         return None
-    shown = curves(panels, x_label=f"training step (seed {first})", y_label=y_label, shared_y=shared_y)
     return Figure(
-        uri=shown.uri,
-        width=shown.width,
-        height=shown.height,
+        picture=curves(panels, x_label=f"training step (seed {first})", y_label=y_label, shared_y=shared_y),
         alt=alt,
         caption=caption,
         table=Table(
@@ -171,9 +173,3 @@ def _drawn(
             headers=2,
         ),
     )
-
-
-def _points(series: Series, column: str) -> list[tuple[float, float]]:
-    columns = series.columns
-    pairs = zip(columns.get("step", ()), columns.get(column, ()), strict=False)
-    return [(float(x), float(y)) for x, y in pairs if isinstance(x, float | int) and isinstance(y, float | int)]
