@@ -15,8 +15,6 @@ from balora_audit.slices import ALL, CLEAN, Slice
 __all__ = ["NOISE"]
 
 _PROBE = "noise"
-_WITHOUT_SUMMARIES = "token_accuracy"
-"""The curve of responses whose summaries by kind of noise stand beside the other one of them, the NLL."""
 
 
 def _blocks(reader: Reader) -> list[Block]:
@@ -40,21 +38,23 @@ NOISE = SectionBuilder(name="noise", title="Noise robustness", blocks=_blocks, p
 
 def _severity(reader: Reader, metric: str, condition: str) -> list[Block]:
     """Return one metric over severity, one panel per kind of noise, with summaries over severities in the table beneath."""
-    steps = _steps(reader, metric, condition)
-    severities = sorted({slice.severity or 0 for slices in steps.values() for slice in slices})
-    summaries = [] if metric == _WITHOUT_SUMMARIES else _summaries(reader, condition, steps)
+    graded = [slice for slice in reader.slices(_PROBE, metric, condition) if slice.kind == "noise"]
+    kinds = list(dict.fromkeys(slice.name for slice in graded))
+    severities = sorted({slice.severity for slice in graded if slice.severity is not None})
+    summaries = _summaries(reader, condition, kinds)
     panels: dict[str, list[Line]] = {}
     rows: list[tuple[TableCell, ...]] = []
     drawn: list[Summary] = []
-    for kind in steps:
+    for kind in kinds:
+        slices = [CLEAN, *(Slice("noise", kind, severity) for severity in severities)]
         for model in reader.models:
-            found = [reader.get(_PROBE, metric, slice, condition, model) for slice in _over(kind, severities)]
+            found = [reader.get(_PROBE, metric, slice, condition, model) for slice in slices]
             line = measured_line(reader, model, found, (0, *severities))
             if line is None:
                 continue
             panels.setdefault(kind, []).append(line)
             drawn += [f for f in found if f is not None and f.value is not None]
-            more = [reader.get(_PROBE, name, slices[kind], condition, model) if kind in slices else None for name, slices in summaries]
+            more = [reader.get(_PROBE, name, of[kind], condition, model) if kind in of else None for name, of in summaries]
             rows.append((kind, reader.title(model), *cells([*found, *more])))
     if not panels:
         return []
@@ -67,7 +67,7 @@ def _severity(reader: Reader, metric: str, condition: str) -> list[Block]:
     return [
         Figure(
             picture=curves(panels, x_label="severity of the input noise (0: clean text)", y_label=f"{known.title}, {unit}"),
-            alt=f"Line charts of {known.title} over noise severity: one panel per kind of noise ({', '.join(steps)}), one line per model.",
+            alt=f"Line charts of {known.title} over noise severity: one panel per kind of noise ({', '.join(kinds)}), one line per model.",
             caption=f"{caption}. The steeper the fall, the more the noise costs; shared axes. {whiskers(reader)}",
             table=Table(
                 caption=f"{title} by kind of noise and severity, {items} items each",
@@ -81,20 +81,7 @@ def _severity(reader: Reader, metric: str, condition: str) -> list[Block]:
     ]
 
 
-def _steps(reader: Reader, metric: str, condition: str) -> dict[str, list[Slice]]:
-    """Return the slices of a metric that are graded, by kind of noise."""
-    steps: dict[str, list[Slice]] = {}
-    for slice in reader.slices(_PROBE, metric, condition):
-        if slice.kind == "noise":
-            steps.setdefault(slice.name, []).append(slice)
-    return steps
-
-
-def _over(kind: str, severities: list[int]) -> list[Slice]:
-    return [CLEAN, *(Slice("noise", kind, severity) for severity in severities)]
-
-
-def _summaries(reader: Reader, condition: str, kinds: dict[str, list[Slice]]) -> list[tuple[str, dict[str, Slice]]]:
+def _summaries(reader: Reader, condition: str, kinds: list[str]) -> list[tuple[str, dict[str, Slice]]]:
     """Return the metrics over all severities of a kind of noise, with the slice of each kind that they were measured on."""
     found = []
     for metric in reader.group(_PROBE, "by kind"):
