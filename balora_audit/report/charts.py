@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from balora_audit.records import Series
-from balora_audit.report.blocks import Block, Figure, Table, TableCell
+from balora_audit.report.blocks import Block, Figure, Picture, Table, TableCell
 from balora_audit.report.figures import Line, curves, dots
 from balora_audit.report.numbers import capitalised, condition_title, scale
 from balora_audit.report.rows import Reader, Summary
 from balora_audit.report.tables import DIRECTION, cells
 from balora_audit.slices import ALL, Slice
 
-__all__ = ["Place", "by_condition", "curves_over", "dot_figure", "measured_line", "series_line", "series_points", "table_over", "whiskers"]
+__all__ = [
+    "Place",
+    "Trace",
+    "by_condition",
+    "curves_over",
+    "dot_figure",
+    "measured_line",
+    "series_points",
+    "table_over",
+    "traced",
+    "traces",
+    "whiskers",
+]
 
 _UNIT = {"share": ", %", "nats": ", nats"}
 
 Place = tuple[str, str, Slice]
 """Where a metric is read: the tick that says it, the training condition, and the slice."""
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One series in its panel: all its points, and the line that is drawn of some of them."""
+
+    panel: str
+    series: Series
+    points: Points
+    line: Line
 
 
 def whiskers(reader: Reader) -> str:
@@ -135,11 +159,23 @@ def series_points(series: Series, x: str, y: str) -> list[tuple[float, float]]:
     return [(float(a), float(b)) for a, b in pairs if isinstance(a, float | int) and isinstance(b, float | int)]
 
 
-def series_line(reader: Reader, series: Series, points: Sequence[tuple[float, float]], most: int) -> Line:
-    """Return a series' points as its model's line, thinned evenly to at most `most`."""
-    thin = points[:: max(1, -(-len(points) // most))]
-    title = reader.title(series.method)
-    return Line(model=reader.place(series.method), name=title, x=[x for x, _ in thin], y=[y for _, y in thin])
+def traces(reader: Reader, found: Sequence[tuple[str, Series, Points]], most: int) -> list[Trace]:
+    """Return the (panel, series, points) of the first seed that have any point, with lines thinned evenly to at most `most` points."""
+    first = min((series.seed for _, series, _ in found), default=0)
+    kept = []
+    for panel, series, points in found:
+        if series.seed == first and points:
+            thin = points[:: max(1, -(-len(points) // most))]
+            xs, ys = [x for x, _ in thin], [y for _, y in thin]
+            line = Line(model=reader.place(series.method), name=reader.title(series.method), x=xs, y=ys)
+            kept.append(Trace(panel=panel, series=series, points=points, line=line))
+    return kept
+
+
+def traced(shown: Sequence[Trace], *, x_label: str, y_label: str, log_y: bool = False, shared_y: bool = True) -> Picture:
+    """Return the lines of some traces, panel by panel; the axis says of which seed they are."""
+    panels = {trace.panel: [other.line for other in shown if other.panel == trace.panel] for trace in shown}
+    return curves(panels, x_label=f"{x_label} (seed {shown[0].series.seed})", y_label=y_label, log_y=log_y, shared_y=shared_y)
 
 
 def _at(reader: Reader, probe: str, metric: str, model: str, places: Sequence[Place]) -> list[Summary | None]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from balora_audit.report.blocks import Block, Details, Figure, Note, Table, TableCell
-from balora_audit.report.charts import series_line, series_points
-from balora_audit.report.figures import Line, curves
+from balora_audit.report.blocks import Block, Details, Figure, Note, Table
+from balora_audit.report.charts import series_points, traced, traces
 from balora_audit.report.numbers import MISSING, condition_title, digits
 from balora_audit.report.rows import Reader
 from balora_audit.report.tables import metric_table, part_tables
@@ -23,38 +22,39 @@ def spectrum(
     reader: Reader, name: str, caption: str, *, column: str = "sigma_normalised", y_label: str = "σ / Σσ", skip: Collection[str] = ()
 ) -> list[Block]:
     """Return a series over its index: one panel per training condition, one line per model (`skip` some), first seed."""
-    found = [series for series in reader.series(_PROBE, name) if series.method not in skip]
-    first = min((series.seed for series in found), default=0)
     spectral = column == "sigma_normalised"
-    panels: dict[str, list[Line]] = {}
-    rows: list[tuple[TableCell, ...]] = []
-    longest = 0
-    for series in found:
-        points = [(x, y) for x, y in series_points(series, "index", column) if not spectral or y > _SMALLEST]
-        if series.seed != first or not points:
-            continue
-        longest = max(longest, len(points))
-        line = series_line(reader, series, points, _MOST_POINTS)
-        panels.setdefault(f"trained on {condition_title(series.condition)}", []).append(line)
-        at = dict(points)
-        rows.append((line.name, condition_title(series.condition), *(digits(at[i]) if i in at else MISSING for i in _INDICES)))
-    if not panels:
+    found = [
+        (
+            f"trained on {condition_title(series.condition)}",
+            series,
+            [(x, y) for x, y in series_points(series, "index", column) if not spectral or y > _SMALLEST],
+        )
+        for series in reader.series(_PROBE, name)
+        if series.method not in skip
+    ]
+    shown = traces(reader, found, _MOST_POINTS)
+    if not shown:
         return []
-    indices = [i for i in _INDICES if i <= longest]
+    indices = [i for i in _INDICES if i <= max(len(trace.points) for trace in shown)]
     return [
         Figure(
-            picture=curves(panels, x_label=f"index (seed {first})", y_label=y_label, log_y=spectral),
+            picture=traced(shown, x_label="index", y_label=y_label, log_y=spectral),
             alt=f"Line charts of {y_label} by index: one panel per training condition, one line per model.",
             caption=caption,
             table=Table(
                 caption="Values at some indices; all of them are in audit.json",
                 columns=("Model", "Trained on", *(f"index {i}" for i in indices)),
                 align="lc" + "r" * len(indices),
-                rows=tuple(row[: 2 + len(indices)] for row in rows),
+                rows=tuple((trace.line.name, condition_title(trace.series.condition), *_at(indices, trace.points)) for trace in shown),
                 headers=2,
             ),
         )
     ]
+
+
+def _at(indices: Sequence[int], points: Sequence[tuple[float, float]]) -> list[str]:
+    values = dict(points)
+    return [digits(values[i]) if i in values else MISSING for i in indices]
 
 
 def weights(reader: Reader) -> list[Block]:
