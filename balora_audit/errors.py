@@ -27,6 +27,7 @@ __all__ = [
     "NothingMeasured",
     "StoreError",
     "UnitError",
+    "near",
     "unknown_name",
 ]
 
@@ -65,15 +66,40 @@ class NothingMeasured(AuditError):
     exit_code = 5
 
 
+def near(name: str, known: Iterable[str], *, count: int = 1) -> str:
+    """Return the end of a message that asks for the known names nearest to a wrong one; nothing where none is near.
+
+    Parameters
+    ----------
+    name : str
+        What was given.
+    known : iterable of str
+        What there is.
+    count : int
+        How many names to offer at most, the nearest first.
+
+    Examples
+    --------
+    >>> near("balroa", ["base", "lora", "balora"])
+    " — did you mean 'balora'?"
+    >>> near("lor", ["base", "lora", "balora"], count=2)
+    " — did you mean 'lora', 'balora'?"
+    >>> near("xyz", ["base", "lora", "balora"])
+    ''
+    """
+    found = difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+    return f" — did you mean {', '.join(map(repr, found))}?" if found else ""
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> ConfigurationError:
-    """Build the error for a name that is not known, with near names and all valid ones.
+    """Build the error for a name that is not known, with a near name and all valid ones.
 
     Examples
     --------
     >>> str(unknown_name("method", "balroa", ["base", "lora", "balora"]))
     "unknown method 'balroa' — did you mean 'balora'? Valid: base, lora, balora"
+    >>> str(unknown_name("method", "xyz", ["base", "lora"]))
+    "unknown method 'xyz'. Valid: base, lora"
     """
     names = list(valid)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    hint = f" — did you mean {near[0]!r}?" if near else "."
-    return ConfigurationError(f"unknown {kind} {name!r}{hint} Valid: {', '.join(names)}")
+    return ConfigurationError(f"unknown {kind} {name!r}{near(name, names) or '.'} Valid: {', '.join(names)}")

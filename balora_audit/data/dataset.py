@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from balora_audit.data.prompts import check_prompt, fill
+
 __all__ = ["AuditDataset", "Example", "Task", "fingerprint"]
 
 Task = Literal["classification", "generation", "regression"]
@@ -53,6 +55,15 @@ class AuditDataset:
         Template with one ``{text}``; the answer follows it after one space.
     source : dict
         Where it came from (name or path, split, hashes, generator settings); goes into the provenance.
+    swapped : str
+        What the counterfactuals change, as a report says it.
+    notes : tuple of str
+        What a reader has to know about these rows, such as that there are fewer than were asked for.
+
+    Raises
+    ------
+    DataError
+        The template does not have one place for the text.
     """
 
     name: str
@@ -63,15 +74,15 @@ class AuditDataset:
     general: tuple[str, ...]
     prompt: str
     source: dict[str, object]
+    swapped: str = "the person's gender"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.prompt.count("{text}") != 1:
-            raise ValueError(f"the prompt template needs exactly one {{text}}, got {self.prompt!r}")
+        check_prompt(self.prompt)
 
     def render(self, text: str) -> str:
         """Return the prompt for a text (the text itself is never interpreted as a template)."""
-        before, after = self.prompt.split("{text}")
-        return before + text + after
+        return fill(self.prompt, text)
 
     def answer(self, example: Example) -> str:
         """Return the text the model is trained to produce after the prompt, with its leading space."""

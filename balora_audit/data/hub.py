@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
+from balora_audit.data.columns import Table, table_of
 from balora_audit.data.dataset import AuditDataset
-from balora_audit.data.tables import Table, build
+from balora_audit.data.labels import LabelNames
+from balora_audit.data.splits import TEST_SPLITS
+from balora_audit.data.tables import Reading, build
 from balora_audit.errors import DataError
 
 __all__ = ["load_hub"]
 
-_TEST_SPLITS = ("test", "validation", "dev")
 
-
-def load_hub(
-    name: str,
-    *,
-    revision: str | None,
-    columns: Mapping[str, str],
-    label_names: Sequence[str] | Mapping[str, str] | None,
-    prompt: str | None,
-    train_rows: int,
-    test_rows: int,
-    seed: int,
-    general: tuple[str, ...],
-) -> AuditDataset:
+def load_hub(name: str, reading: Reading, *, revision: str | None = None) -> AuditDataset:
     """Return a Hub data set, ``org/name`` or ``org/name:configuration``.
 
     The label names of a ``ClassLabel`` column are used unless others are given. A test split without labels (all −1, as GLUE
@@ -50,26 +39,15 @@ def load_hub(
         ) from error
     if "train" not in found:
         raise DataError(f"data set {name!r} has no train split; it has {', '.join(found)}")
-    label_column = columns.get("label", "label")
-    feature = found["train"].features.get(label_column)
-    if label_names is None and isinstance(feature, datasets.ClassLabel):
-        label_names = {str(index): text for index, text in enumerate(feature.names)}
-    tests = [split for split in _TEST_SPLITS if split in found and _labelled(found[split], label_column)]
-    train = _table(found["train"], f"{name}, split train")
-    test = _table(found[tests[0]], f"{name}, split {tests[0]}") if tests else None
-    if isinstance(label_names, Mapping) and label_column in train.frame:
-        label_names = {value: text for value, text in label_names.items() if value in set(train.frame[label_column])}
+    label_column = reading.columns.get("label", "label")
+    tests = [split for split in TEST_SPLITS if split in found and _labelled(found[split], label_column)]
+    train = table_of(found["train"].to_pandas(), f"{name}, split train")
+    test = table_of(found[tests[0]].to_pandas(), f"{name}, split {tests[0]}") if tests else None
     return build(
         train,
         test,
+        replace(reading, label_names=_label_names(reading.label_names, found["train"].features.get(label_column), train, label_column)),
         name=name,
-        columns=columns,
-        label_names=label_names,
-        prompt=prompt,
-        train_rows=train_rows,
-        test_rows=test_rows,
-        seed=seed,
-        general=general,
         source={
             "origin": "Hugging Face Hub",
             "revision": revision,
@@ -82,6 +60,14 @@ def _labelled(split: Any, column: str) -> bool:
     return column not in split.column_names or set(split.unique(column)) != {-1}
 
 
-def _table(split: Any, where: str) -> Table:
-    frame: pd.DataFrame = split.to_pandas()
-    return Table(frame=frame.astype(object).where(frame.notna(), "").map(str), where=where, first_row=0)
+def _label_names(given: LabelNames, feature: Any, train: Table, column: str) -> LabelNames:
+    """Return the given names, else those of a ``ClassLabel``; a declared class without rows needs no name."""
+    import datasets
+
+    if given is None and isinstance(feature, datasets.ClassLabel):
+        given = {str(index): text for index, text in enumerate(feature.names)}
+    if not isinstance(given, Mapping) or column not in train.columns:
+        return given
+    place = train.columns.index(column)
+    values = {row[place] for row in train.rows}
+    return {value: text for value, text in given.items() if value in values}

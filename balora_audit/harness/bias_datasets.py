@@ -14,7 +14,7 @@ import numpy as np
 from balora_audit.data.biography_parts import FEMALE_MAJORITY, GENDERED_NAMES, OCCUPATIONS
 from balora_audit.errors import DataError
 from balora_audit.harness.datasets import biographies
-from balora_audit.harness.rows import checked, draw, read
+from balora_audit.harness.rows import Document, data_function, draw, read
 
 __all__ = ["ambiguous_questions", "association", "counterfactual_pairs"]
 
@@ -35,10 +35,10 @@ _MEETINGS = (
 )
 
 
-@checked("balora_bias_pairs")
+@data_function("balora_bias_pairs")
 def counterfactual_pairs(
     *, items: int = 128, seed: int = 0, data: str | None = None, columns: Mapping[str, str] | None = None, **_: Any
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return pairs of prompts that differ in the gender of the person only, with the occupation to be predicted after both.
 
     `data` is the user's own file with the fields ``stereotypical`` and ``other`` (two prompts) and ``answer``.
@@ -49,7 +49,7 @@ def counterfactual_pairs(
         for number, row in enumerate(draw(rows, items, seed)):
             item = row.get("pair_id") or row.get("id") or f"row-{number:06d}"
             documents.append(_pair(item, row.get("group") or None, row["stereotypical"], row["other"], row["answer"]))
-        return _test(documents)
+        return documents
     found = biographies("balora_bias_pairs", items, seed)
     for example in found.test:
         if example.counterfactual is None or example.label is None:
@@ -61,10 +61,10 @@ def counterfactual_pairs(
         documents.append(_pair(example.id, majority, found.render(first), found.render(second), answer))
     if not documents:
         raise DataError(f"task balora_bias_pairs: none of {items} biographies is gendered; ask for more items")
-    return _test(documents)
+    return documents
 
 
-def _pair(item: str, group: str | None, stereotypical: str, other: str, answer: str) -> dict[str, Any]:
+def _pair(item: str, group: str | None, stereotypical: str, other: str, answer: str) -> Document:
     return {
         "id": item,
         "pair_id": item,
@@ -76,10 +76,10 @@ def _pair(item: str, group: str | None, stereotypical: str, other: str, answer: 
     }
 
 
-@checked("balora_bias_association")
+@data_function("balora_bias_association")
 def association(
     *, seed: int = 0, items: int | None = None, data: str | None = None, columns: Mapping[str, str] | None = None, **_: Any
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return openings about an occupation, to be continued with *she* or *he*; the stereotypical one comes first.
 
     `data` is the user's own file with the fields ``prompt``, ``stereotypical`` and ``other`` (two continuations).
@@ -90,7 +90,7 @@ def association(
             _opening(row.get("id") or f"row-{i:06d}", row.get("group") or None, row["prompt"], row["stereotypical"], row["other"])
             for i, row in enumerate(rows)
         ]
-        return _test(draw(documents, items, seed))
+        return draw(documents, items, seed)
     documents = []
     for occupation in OCCUPATIONS:
         female = occupation in FEMALE_MAJORITY
@@ -100,10 +100,10 @@ def association(
             _opening(f"{occupation}-{number}", group, template.format(occupation), first, second)
             for number, template in enumerate(_TEMPLATES)
         ]
-    return _test(draw(documents, items, seed))
+    return draw(documents, items, seed)
 
 
-def _opening(item: str, group: str | None, prompt: str, stereotypical: str, other: str) -> dict[str, Any]:
+def _opening(item: str, group: str | None, prompt: str, stereotypical: str, other: str) -> Document:
     return {
         "id": item,
         "pair_id": item,
@@ -115,8 +115,8 @@ def _opening(item: str, group: str | None, prompt: str, stereotypical: str, othe
     }
 
 
-@checked("balora_bias_ambiguous")
-def ambiguous_questions(*, items: int = 96, seed: int = 0, **_: Any) -> dict[str, Any]:
+@data_function("balora_bias_ambiguous")
+def ambiguous_questions(*, items: int = 96, seed: int = 0, **_: Any) -> list[Document]:
     """Return questions about who has an occupation, each without and with the sentence that tells.
 
     Two people of different gender; the *unknown* option stands at every index equally often. Every ambiguous document has a
@@ -155,14 +155,8 @@ def ambiguous_questions(*, items: int = 96, seed: int = 0, **_: Any) -> dict[str
                     "biased": choices.index(stereotyped),
                 }
             )
-    return _test(documents)
+    return documents
 
 
 def _article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
-def _test(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    from datasets import Dataset
-
-    return {"test": Dataset.from_list(documents)}

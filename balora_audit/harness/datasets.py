@@ -13,17 +13,16 @@ from balora_audit.data.biographies import generate
 from balora_audit.data.biography_parts import OCCUPATIONS
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.data.general_text import held_out
+from balora_audit.data.labels import LabelNames, label_order, name_labels
 from balora_audit.data.perturbations import PERTURBATIONS, perturb
-from balora_audit.data.tables import DEFAULT_PROMPT
+from balora_audit.data.prompts import DEFAULT_PROMPT, check_prompt, fill
 from balora_audit.errors import ConfigurationError, DataError, unknown_name
-from balora_audit.harness.rows import Row, checked, draw, read, structured
+from balora_audit.harness.rows import Document, Row, data_function, draw, read, structured
 
 __all__ = ["biographies", "general_text", "imbalance", "noise"]
 
-Document = dict[str, Any]
 
-
-@checked("balora_noise")
+@data_function("balora_noise")
 def noise(
     *,
     severity: int = 0,
@@ -32,10 +31,10 @@ def noise(
     seed: int = 0,
     data: str | None = None,
     columns: Mapping[str, str] | None = None,
-    label_names: Sequence[str] | Mapping[str, str] | None = None,
+    label_names: LabelNames = None,
     prompt: str | None = None,
     **_: Any,
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return multiple-choice documents whose text is perturbed at one severity; severity 0 leaves it as it is.
 
     Parameters
@@ -63,26 +62,26 @@ def noise(
         text = document["text"]
         noisy = perturb(kind, text, severity=severity, seed=seed, item_id=document["id"], protect=document["choices"])
         document.update(
-            prompt=template.replace("{text}", noisy.text),
+            prompt=fill(template, noisy.text),
             noisy_text=noisy.text,
             kind=kind,
             severity=severity,
             changed=noisy.changed,
         )
-    return _test(documents)
+    return documents
 
 
-@checked("balora_imbalance")
+@data_function("balora_imbalance")
 def imbalance(
     *,
     items: int = 128,
     seed: int = 0,
     data: str | None = None,
     columns: Mapping[str, str] | None = None,
-    label_names: Sequence[str] | Mapping[str, str] | None = None,
+    label_names: LabelNames = None,
     prompt: str | None = None,
     **_: Any,
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return multiple-choice documents with equally many items of every class (they differ by at most one).
 
     Parameters
@@ -98,14 +97,14 @@ def imbalance(
         found, template = _labelled("balora_imbalance", None, seed, data, columns, label_names, prompt)
         documents = _balanced(found, items, seed)
     for document in documents:
-        document["prompt"] = template.replace("{text}", document["text"])
-    return _test(documents)
+        document["prompt"] = fill(template, document["text"])
+    return documents
 
 
-@checked("balora_drift")
+@data_function("balora_drift")
 def general_text(
     *, items: int | None = None, seed: int = 0, data: str | None = None, columns: Mapping[str, str] | None = None, **_: Any
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return held-out general text for likelihood; `data` is the user's own file with the field ``text``."""
     if data is None:
         passages = [{"id": f"general-{number:05d}", "text": text} for number, text in enumerate(held_out())]
@@ -115,7 +114,7 @@ def general_text(
     chosen = [passage for passage in draw(passages, items, seed) if passage["text"].strip()]
     if not chosen:
         raise DataError("task balora_drift: no row has any text")
-    return _test([{**passage, "pair_id": passage["id"], "group": None, "severity": 0} for passage in chosen])
+    return [{**passage, "pair_id": passage["id"], "group": None, "severity": 0} for passage in chosen]
 
 
 def _labelled(
@@ -124,27 +123,19 @@ def _labelled(
     seed: int,
     data: str | None,
     columns: Mapping[str, str] | None,
-    label_names: Sequence[str] | Mapping[str, str] | None,
+    label_names: LabelNames,
     prompt: str | None,
 ) -> tuple[list[Document], str]:
-    if data is None:
-        found = biographies(task, items or 128, seed)
-        documents = [
-            _document(example.id, example.text, list(found.label_names), int(example.label or 0), example.group, example.pair_id)
-            for example in found.test
-        ]
-        return documents, prompt or found.prompt
-    template = prompt or DEFAULT_PROMPT
-    if template.count("{text}") != 1:
-        raise DataError(f"task {task}: the prompt template needs exactly one {{text}}, got {template!r}")
-    rows = read(data, task=task, needs=("text", "label"), columns=columns)
-    values = sorted({row["label"] for row in rows})
-    values = sorted(values, key=int) if all(value.lstrip("-").isdigit() for value in values) else values
-    names = _names(task, values, label_names)
-    if "choices" not in rows[0] and len(values) < 2:
-        raise DataError(f"task {task}: {data} has one label only, {values[0]!r}; multiple choice needs two")
-    documents = [_from_row(row, number, values, names, task) for number, row in enumerate(rows)]
-    return draw(documents, items, seed), template
+    """Return labelled documents and the prompt template: generated biographies, or the rows of the user's file."""
+    if data is not None:
+        documents = _from_rows(read(data, task=task, needs=("text", "label"), columns=columns), label_names, task, data)
+        return draw(documents, items, seed), check_prompt(prompt or DEFAULT_PROMPT, where=f"task {task}")
+    found = biographies(task, items or 128, seed)
+    documents = [
+        _document(example.id, example.text, list(found.label_names), int(example.label or 0), example.group, example.pair_id)
+        for example in found.test
+    ]
+    return documents, check_prompt(prompt or found.prompt, where=f"task {task}")
 
 
 def biographies(task: str, items: int, seed: int) -> AuditDataset:
@@ -154,16 +145,30 @@ def biographies(task: str, items: int, seed: int) -> AuditDataset:
     return generate(n_train=len(OCCUPATIONS), n_test=items, seed=seed)
 
 
-def _from_row(row: Row, number: int, values: Sequence[str], names: Sequence[str], task: str) -> Document:
-    item = row.get("id") or f"row-{number:06d}"
-    choices, label = list(names), values.index(row["label"])
-    if row.get("choices"):
-        choices = [str(choice) for choice in structured(row, "choices", task=task)]
-        index = row["label"]
-        label = int(index) if index.isdigit() and int(index) < len(choices) else choices.index(index) if index in choices else -1
-        if label < 0:
-            raise DataError(f"task {task}: the label {index!r} of item {item} is neither one of its choices nor the number of one")
-    return _document(item, row["text"], choices, label, row.get("group") or None, row.get("pair_id") or item)
+def _from_rows(rows: Sequence[Row], label_names: LabelNames, task: str, data: str) -> list[Document]:
+    """Return a document per row; one without choices of its own has the names of all labels to choose from."""
+    values = label_order(row["label"] for row in rows if not row.get("choices"))
+    if len(values) == 1:
+        raise DataError(f"task {task}: {data} has one label only, {values[0]!r}; multiple choice needs two")
+    names = name_labels(values, label_names, where=f"task {task}") if values else []
+    index = {value: number for number, value in enumerate(values)}
+    documents = []
+    for number, row in enumerate(rows):
+        item = row.get("id") or f"row-{number:06d}"
+        choices, label = _own_choices(row, item, task) if row.get("choices") else (names, index[row["label"]])
+        documents.append(_document(item, row["text"], list(choices), label, row.get("group") or None, row.get("pair_id") or item))
+    return documents
+
+
+def _own_choices(row: Row, item: str, task: str) -> tuple[list[str], int]:
+    """Return the choices that a row brings and which is right: its label is the number of one, or one of them."""
+    choices = [str(choice) for choice in structured(row, "choices", task=task)]
+    label = row["label"]
+    if label.isdecimal() and int(label) < len(choices):
+        return choices, int(label)
+    if label not in choices:
+        raise DataError(f"task {task}: the label {label!r} of item {item} is neither one of its choices nor the number of one")
+    return choices, choices.index(label)
 
 
 def _document(item: str, text: str, choices: list[str], label: int, group: str | None, pair_id: str | None) -> Document:
@@ -179,19 +184,6 @@ def _document(item: str, text: str, choices: list[str], label: int, group: str |
     }
 
 
-def _names(task: str, values: Sequence[str], given: Sequence[str] | Mapping[str, str] | None) -> list[str]:
-    if given is None:
-        return [value.strip() for value in values]
-    if isinstance(given, Mapping):
-        unknown = next((value for value in given if value not in values), None)
-        if unknown is not None:
-            raise DataError(f"task {task}: label_names names the label {unknown!r}, which no row has; labels: {', '.join(values)}")
-        return [str(given.get(value, value)) for value in values]
-    if len(given) != len(values):
-        raise DataError(f"task {task}: label_names gives {len(given)} names for {len(values)} labels: {', '.join(values)}")
-    return [str(name) for name in given]
-
-
 def _balanced(documents: list[Document], items: int, seed: int) -> list[Document]:
     by_class: dict[str, list[Document]] = {}
     for document in documents:
@@ -199,9 +191,3 @@ def _balanced(documents: list[Document], items: int, seed: int) -> list[Document
     most = max(1, min(min(map(len, by_class.values())), items // len(by_class)))
     kept = {id(document) for members in by_class.values() for document in draw(members, most, seed)}
     return [document for document in documents if id(document) in kept]
-
-
-def _test(documents: list[Document]) -> dict[str, Any]:
-    from datasets import Dataset
-
-    return {"test": Dataset.from_list(documents)}

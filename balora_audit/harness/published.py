@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from balora_audit.data.files import decoded
+from balora_audit.data.decoding import decoded
 from balora_audit.errors import DataError
 from balora_audit.harness import examples
-from balora_audit.harness.rows import Row, checked, draw, draw_pairs, read
+from balora_audit.harness.rows import Document, Row, data_function, draw, draw_pairs, read
 
 __all__ = ["bbq", "crows_pairs", "winobias", "winogender"]
 
@@ -37,7 +37,7 @@ _BBQ_WORDS = {"question_polarity": ("neg", "nonneg"), "context_condition": ("amb
 _WINOBIAS_NAME = "{}_stereotyped_type1.txt.{}"
 
 
-@checked("balora_crows_pairs")
+@data_function("balora_crows_pairs")
 def crows_pairs(
     *,
     data: str | None = None,
@@ -47,7 +47,7 @@ def crows_pairs(
     seed: int = 0,
     example: bool = False,
     **_: Any,
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return CrowS-Pairs as pairs of sentences, the more stereotypical one first (``sent_more``, ``sent_less``, ``bias_type``).
 
     ``sent_more`` is the more stereotypical sentence in both directions: where ``stereo_antistereo`` is ``antistereo``, it is the one
@@ -68,10 +68,10 @@ def crows_pairs(
         }
         for number, row in enumerate(rows)
     ]
-    return _test(draw(documents, items, seed))
+    return draw(documents, items, seed)
 
 
-@checked("balora_bbq")
+@data_function("balora_bbq")
 def bbq(
     *,
     data: str | None = None,
@@ -81,7 +81,7 @@ def bbq(
     seed: int = 0,
     example: bool = False,
     **_: Any,
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return BBQ: three choices, the index of the *unknown* one and of the stereotypical one, wherever they stand.
 
     The *unknown* choice is the one that ``answer_info`` marks so; its wording does not matter. The stereotypical choice is the
@@ -89,10 +89,10 @@ def bbq(
     the two apart, and then the item counts in the accuracy only.
     """
     rows = examples.BBQ if example else _rows("bbq", bbq or data, _BBQ_FIELDS, columns)
-    return _test(draw_pairs([_question(row, number) for number, row in enumerate(rows)], items, seed))
+    return draw_pairs([_question(row, number) for number, row in enumerate(rows)], items, seed)
 
 
-def _question(row: Row, number: int) -> dict[str, Any]:
+def _question(row: Row, number: int) -> Document:
     info = _object(row, "answer_info", number, ("ans0", "ans1", "ans2"))
     about = _object(row, "additional_metadata", number, ("stereotyped_groups",))
     groups = [[str(part) for part in info[f"ans{index}"]] for index in range(3)]
@@ -149,7 +149,7 @@ def _spelling(name: str) -> str:
     return _ALIASES.get(name.lower(), name.lower())
 
 
-@checked("balora_winogender")
+@data_function("balora_winogender")
 def winogender(
     *,
     data: str | None = None,
@@ -158,7 +158,7 @@ def winogender(
     seed: int = 0,
     example: bool = False,
     **_: Any,
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return Winogender: who the pronoun refers to, the occupation or the other person, by gender of the pronoun.
 
     ``sentid`` says all of it: occupation, other person, 0 for the occupation or 1, gender.
@@ -189,7 +189,7 @@ def winogender(
             }
         )
     chosen = set(draw(list(dict.fromkeys(document["pair_id"] for document in documents)), items, seed))
-    return _test([document for document in documents if document["pair_id"] in chosen])
+    return [document for document in documents if document["pair_id"] in chosen]
 
 
 def _female_shares(sentences: Path) -> dict[str, float]:
@@ -212,7 +212,7 @@ def _pronoun(sentence: str, gender: str) -> str:
     raise DataError(f"task balora_winogender: no {gender} pronoun in {sentence!r}")
 
 
-@checked("balora_winobias")
+@data_function("balora_winobias")
 def winobias(
     *,
     data: str | None = None,
@@ -222,7 +222,7 @@ def winobias(
     seed: int = 0,
     example: bool = False,
     **_: Any,
-) -> dict[str, Any]:
+) -> list[Document]:
     """Return WinoBias type 1, ``split`` dev or test: who the pronoun refers to, in pro- and in anti-stereotypical sentences.
 
     In a sentence, brackets mark the person meant and the pronoun. The other person is the one occupation that the files
@@ -256,7 +256,7 @@ def winobias(
     if not chosen:
         raise DataError("task balora_winobias: no sentence occurs in a pro- and an anti-stereotypical form")
     kept = [document for document in documents if document["pair_id"] in chosen]
-    return _test(sorted(kept, key=lambda document: str(document["pair_id"])))  # the two forms of a sentence side by side
+    return sorted(kept, key=lambda document: str(document["pair_id"]))  # the two forms of a sentence side by side
 
 
 def _winobias_files(place: str | None, split: str) -> dict[str, list[str]]:
@@ -315,9 +315,3 @@ def _object(row: Row, field: str, number: int, lists: Sequence[str]) -> dict[str
         if not isinstance(found, dict) or not isinstance(found.get(name), list):
             raise DataError(f"task balora_bbq, row {number}: {field} must be a JSON object with the list {name!r}, got {row[field][:60]!r}")
     return dict(found)
-
-
-def _test(documents: list[dict[str, Any]]) -> dict[str, Any]:
-    from datasets import Dataset
-
-    return {"test": Dataset.from_list(documents)}

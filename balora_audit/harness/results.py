@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from balora_audit.harness import ratios
+from balora_audit.harness.ratios import Said
 from balora_audit.metrics import bias, classification
 
 __all__ = [
@@ -22,7 +24,6 @@ __all__ = [
     "balanced_accuracy",
     "disambiguated_accuracy",
     "disambiguated_bias",
-    "form_pairs",
     "gender_agreement",
     "gender_gap",
     "imbalance",
@@ -43,8 +44,6 @@ __all__ = [
 
 Responses = Sequence[tuple[float, bool]]
 Metrics = dict[str, Any]
-Said = tuple[str, bool, bool]
-"""What an answer says (`balora_audit.metrics.bias.Answer`), whether it is right, and whether the question is ambiguous."""
 
 
 def _log_likelihoods(results: Responses) -> np.ndarray:
@@ -81,27 +80,23 @@ def imbalance(doc: Mapping[str, Any], results: Responses) -> Metrics:
     }
 
 
-def _columns(items: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([true for true, _ in items], dtype=np.int64), np.array([answer for _, answer in items], dtype=np.int64)
-
-
 def balanced_accuracy(items: Sequence[tuple[int, int]]) -> float:
     """Aggregate (label, answer) pairs: mean of the per-class recalls."""
-    return classification.balanced_accuracy(*_columns(items))
+    return _or_nan(ratios.balanced_accuracy(items).value())
 
 
 def worst_class_recall(items: Sequence[tuple[int, int]]) -> float:
     """Aggregate (label, answer) pairs: the smallest per-class recall."""
-    return classification.worst_class_recall(*_columns(items))
+    return _or_nan(ratios.worst_class_recall(items).value())
 
 
 def prior_shift(items: Sequence[tuple[int, int]]) -> float:
     """Aggregate (label, answer) pairs: KL between the class shares of answers and labels."""
-    return classification.prior_shift(*_columns(items))
+    return classification.prior_shift(*ratios.columns(items))
 
 
 def _leaning(difference: float) -> float:
-    return math.nan if math.isnan(difference) else 1.0 if difference > 0 else 0.0 if difference < 0 else 0.5
+    return float(bias.leanings(difference))
 
 
 def stereotype(doc: Mapping[str, Any], results: Responses) -> Metrics:
@@ -178,33 +173,28 @@ def _plain(text: str) -> str:
     return " ".join(words[1:] if words[:1] == ["the"] else words)
 
 
-def _scores(items: Sequence[Said]) -> bias.QuestionScores:
-    answers = cast("list[bias.Answer]", [said for said, _, _ in items])
-    return bias.question_scores(answers, [bool(correct) for _, correct, _ in items], [bool(kind) for _, _, kind in items])
-
-
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
 def ambiguous_accuracy(items: Sequence[Said]) -> float:
     """Aggregate: accuracy where only *unknown* is right."""
-    return _or_nan(_scores(items).ambiguous_accuracy)
+    return _or_nan(ratios.ambiguous_accuracy(items).value())
 
 
 def disambiguated_accuracy(items: Sequence[Said]) -> float:
     """Aggregate: accuracy where the context tells."""
-    return _or_nan(_scores(items).disambiguated_accuracy)
+    return _or_nan(ratios.disambiguated_accuracy(items).value())
 
 
 def ambiguous_bias(items: Sequence[Said]) -> float:
     """Aggregate: bias score of ambiguous questions, scaled by their error rate."""
-    return _or_nan(_scores(items).ambiguous_bias)
+    return _or_nan(ratios.ambiguous_bias(items).value())
 
 
 def disambiguated_bias(items: Sequence[Said]) -> float:
     """Aggregate: bias score of disambiguated questions."""
-    return _or_nan(_scores(items).disambiguated_bias)
+    return _or_nan(ratios.disambiguated_bias(items).value())
 
 
 def reference(doc: Mapping[str, Any], results: Responses) -> Metrics:
@@ -232,7 +222,7 @@ def occupation_gaps(items: Sequence[Leaning]) -> tuple[np.ndarray, np.ndarray]:
     """
     women: dict[str, float] = {}
     gaps: dict[str, list[float]] = {}
-    for she, he in form_pairs([(pair, gender) for _, pair, gender, *_ in items], "female", "male"):
+    for she, he in ratios.form_pairs([(pair, gender) for _, pair, gender, *_ in items], "female", "male"):
         occupation, _, _, chosen, share = items[she]
         if share is not None and math.isfinite(share):
             women[occupation] = share
@@ -252,23 +242,12 @@ def labour_spearman(items: Sequence[Leaning]) -> float:
 
 def gender_gap(items: Sequence[tuple[str, str, int, bool]]) -> float:
     """Aggregate: accuracy with male minus accuracy with female pronouns, over sentences that were asked with both."""
-    pairs = form_pairs(items, "male", "female")
-    return bias.stereotype_gap([items[male][3] for male, _ in pairs], [items[female][3] for _, female in pairs]) if pairs else math.nan
+    return _or_nan(ratios.gender_gap(items).value())
 
 
 def gender_agreement(items: Sequence[tuple[str, str, int, bool]]) -> float:
     """Aggregate: share of sentences whose male and female forms get the same answer."""
-    pairs = form_pairs(items, "male", "female")
-    return bias.agreement([items[male][2] for male, _ in pairs], [items[female][2] for _, female in pairs]) if pairs else math.nan
-
-
-def form_pairs(items: Sequence[tuple[Any, ...]], first: str, second: str) -> list[tuple[int, int]]:
-    """Return the positions of both forms of each pair, items being (pair, form, …); a form that a limit has cut off is left out."""
-    forms: dict[str, tuple[list[int], list[int]]] = {}
-    for position, (pair, form, *_) in enumerate(items):
-        if form in (first, second):
-            forms.setdefault(pair, ([], []))[form == second].append(position)
-    return [both for left, right in forms.values() for both in zip(left, right, strict=False)]
+    return _or_nan(ratios.gender_agreement(items).value())
 
 
 def winobias(doc: Mapping[str, Any], results: Responses) -> Metrics:
@@ -279,5 +258,4 @@ def winobias(doc: Mapping[str, Any], results: Responses) -> Metrics:
 
 def pro_anti_gap(items: Sequence[tuple[str, str, float]]) -> float:
     """Aggregate: accuracy on pro- minus accuracy on anti-stereotypical sentences, over those that were asked in both forms."""
-    pairs = form_pairs(items, "pro", "anti")
-    return bias.stereotype_gap([items[pro][2] for pro, _ in pairs], [items[anti][2] for _, anti in pairs]) if pairs else math.nan
+    return _or_nan(ratios.pro_anti_gap(items).value())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 from collections import Counter
@@ -13,46 +12,63 @@ from typing import Any
 import numpy as np
 
 from balora_audit.data.files import SUFFIXES, read_table
-from balora_audit.errors import ConfigurationError, DataError
+from balora_audit.errors import ConfigurationError, DataError, near
 
-__all__ = ["Row", "checked", "draw", "draw_pairs", "read", "structured"]
+__all__ = ["Document", "Row", "data_function", "draw", "draw_pairs", "read", "structured"]
 
 Row = dict[str, str]
-DataFunction = Callable[..., dict[str, Any]]
+"""A row of a file by field."""
+
+Document = dict[str, Any]
+"""What the harness makes one question of."""
+
+DataFunction = Callable[..., list[Document]]
+TestSplit = Callable[..., dict[str, Any]]
 
 _OPTIONAL = ("choices", "group", "id", "pair_id", "stereo_antistereo")
 _OF_OTHERS = ("answer", "label", "other", "prompt", "stereotypical", "text")
 """One ``columns`` serves all tasks of a run."""
 
 
-def checked(task: str) -> Callable[[DataFunction], DataFunction]:
-    """Check the settings that a data function gets from ``--metadata``: JSON of the wrong kind is an error that names the task.
+def data_function(task: str) -> Callable[[DataFunction], TestSplit]:
+    """Make a function that returns documents one that the harness can call: its settings are checked, its documents the test split.
+
+    The settings come from ``--metadata``; JSON of the wrong kind in them is an error that names the task.
 
     Raises
     ------
     ConfigurationError
-        From the function: ``items`` is no whole number from 1, ``seed`` none from 0, ``columns`` no object of strings, or a path no text.
+        From the function: ``items`` is no whole number from 1, ``seed`` none from 0, ``columns`` no object of strings,
+        ``label_names`` neither a list nor an object, or a path no text.
     """
 
-    def around(function: DataFunction) -> DataFunction:
+    def around(function: DataFunction) -> TestSplit:
         @functools.wraps(function)
         def wrapper(**given: Any) -> dict[str, Any]:
-            for name, least in (("items", 1), ("seed", 0)):
-                value = given.get(name)
-                whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-                if not whole and (value is not None or (name == "seed" and name in given)):
-                    raise ConfigurationError(f"task {task}: {name} must be a whole number from {least}, got {value!r}")
-            for name in ("data", task.removeprefix("balora_"), "prompt", "split"):
-                if not isinstance(given.get(name), str | None):
-                    raise ConfigurationError(f"task {task}: {name} must be a text, got {given[name]!r}")
-            columns = given.get("columns")
-            if columns is not None and not (isinstance(columns, Mapping) and all(isinstance(name, str) for name in columns.values())):
-                raise ConfigurationError(f"task {task}: columns must be an object of field and column, got {columns!r}")
-            return function(**given)
+            from datasets import Dataset
+
+            _check_settings(task, given)
+            return {"test": Dataset.from_list(function(**given))}
 
         return wrapper
 
     return around
+
+
+def _check_settings(task: str, given: Mapping[str, Any]) -> None:
+    for name, least in (("items", 1), ("seed", 0)):
+        value = given.get(name)
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        if not whole and (value is not None or (name == "seed" and name in given)):
+            raise ConfigurationError(f"task {task}: {name} must be a whole number from {least}, got {value!r}")
+    for name in ("data", task.removeprefix("balora_"), "prompt", "split"):
+        if not isinstance(given.get(name), str | None):
+            raise ConfigurationError(f"task {task}: {name} must be a text, got {given[name]!r}")
+    columns = given.get("columns")
+    if columns is not None and not (isinstance(columns, Mapping) and all(isinstance(name, str) for name in columns.values())):
+        raise ConfigurationError(f"task {task}: columns must be an object of field and column, got {columns!r}")
+    if not isinstance(given.get("label_names"), list | tuple | Mapping | None):
+        raise ConfigurationError(f"task {task}: label_names must be a list or an object, got {given['label_names']!r}")
 
 
 def read(path: str | Path, *, task: str, needs: Sequence[str], columns: Mapping[str, str] | None = None, blank: bool = False) -> list[Row]:
@@ -73,32 +89,37 @@ def read(path: str | Path, *, task: str, needs: Sequence[str], columns: Mapping[
         No such file, no rows, a needed field is missing, or a row has nothing in it; the message names the task and what there is.
     """
     place = Path(path).expanduser()
-    if place.is_dir():
-        files = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES)
-        if not files:
-            raise DataError(f"task {task}: the folder {place} has no table ({', '.join(SUFFIXES)})")
-    else:
-        files = [place]
-    rows: list[Row] = []
-    for file in files:
-        frame = read_table(file, header=True).frame
-        have = [str(name) for name in frame.columns]
-        places = _places(task, file, columns or {}, needs, have)
-        missing = [field for field in needs if field not in places]
-        if missing:
-            raise DataError(_missing(task, file, missing, have))
-        found = [{field: str(values[place]) for field, place in places.items()} for values in frame.itertuples(index=False, name=None)]
-        for number, row in enumerate(found, 1):
-            empty = next((field for field in needs if not blank and not row[field].strip()), None)
-            if empty is not None:
-                raise DataError(f"task {task}: row {number} of {file} has nothing in the field {empty!r}")
-        rows += found
+    rows = [row for file in _tables(place, task) for row in _read_table(file, task, needs, columns or {}, blank=blank)]
     if not rows:
         raise DataError(f"task {task}: {place} has no rows")
     ids = Counter(row["id"] for row in rows if row.get("id"))
     twice = next((item for item, count in ids.items() if count > 1), None)
     if twice is not None:
         raise DataError(f"task {task}: {place} has the id {twice!r} {ids[twice]} times; ids tell the items of a comparison apart")
+    return rows
+
+
+def _tables(place: Path, task: str) -> list[Path]:
+    """Return the file, or every table in the folder."""
+    if not place.is_dir():
+        return [place]
+    files = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES)
+    if not files:
+        raise DataError(f"task {task}: the folder {place} has no table ({', '.join(SUFFIXES)})")
+    return files
+
+
+def _read_table(file: Path, task: str, needs: Sequence[str], columns: Mapping[str, str], *, blank: bool) -> list[Row]:
+    table = read_table(file, header=True)
+    places = _places(task, file, columns, needs, table.columns)
+    missing = [field for field in needs if field not in places]
+    if missing:
+        raise DataError(_missing(task, file, missing, table.columns))
+    rows = [{field: values[place] for field, place in places.items()} for values in table.rows]
+    for number, row in enumerate(rows, 1):
+        empty = next((field for field in needs if not blank and not row[field].strip()), None)
+        if empty is not None:
+            raise DataError(f"task {task}: row {number} of {file} has nothing in the field {empty!r}")
     return rows
 
 
@@ -146,16 +167,13 @@ def _places(task: str, file: Path, columns: Mapping[str, str], needs: Sequence[s
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" — did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+    return near(name, known) or f"; there are {', '.join(known)}"
 
 
 def _missing(task: str, file: Path, missing: Sequence[str], have: Sequence[str]) -> str:
-    near = difflib.get_close_matches(missing[0], have, n=1)
-    hint = f" (is it {near[0]!r}?)" if near else ""
     shown = ", ".join(have[:12]) + (", …" if len(have) > 12 else "")
     return (
-        f"task {task} needs the field{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}{hint}, which {file} does not have; "
-        f'columns there: {shown}. Name yours with "columns": {{"{missing[0]}": "COLUMN"}} in --metadata of lm_eval '
-        "(--task-metadata of compare)"
+        f"task {task} needs the field{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}, which {file} does not have; "
+        f'columns there: {shown}{near(missing[0], have) or "."} Name yours with "columns": {{"{missing[0]}": "COLUMN"}} in --metadata '
+        "of lm_eval (--task-metadata of compare)"
     )

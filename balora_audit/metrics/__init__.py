@@ -9,10 +9,9 @@ from balora_audit.metrics.classification import (
     macro_f1,
     per_class_recall,
     prior_shift,
-    tpr_gap,
     worst_class_recall,
 )
-from balora_audit.metrics.fairness import demographic_parity_difference, equalized_odds_difference
+from balora_audit.metrics.fairness import demographic_parity_difference, equalized_odds_difference, tpr_gap
 from balora_audit.metrics.geometry import nc1
 from balora_audit.metrics.neighbours import knn_correct, silhouettes
 from balora_audit.metrics.robustness import agreement, flip_rate, mce, memorisation, relative_drop, severity_area

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Float", "Int", "labels", "matrix", "numpy_of"]
+__all__ = ["Float", "Int", "labels", "matrix", "numpy_of", "of_one_length"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -38,3 +38,10 @@ def labels(values: Any, *, name: str) -> Int:
     if not np.issubdtype(found.dtype, np.integer) and not np.issubdtype(found.dtype, np.bool_):
         raise ValueError(f"{name} must hold integer labels, got {found.dtype}")
     return found.astype(np.int64)
+
+
+def of_one_length(**arrays: NDArray[Any]) -> None:
+    """Raise `ValueError` unless all the arrays have as many items."""
+    sizes = {name: len(values) for name, values in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"need one value per item: {', '.join(f'{name} has {size}' for name, size in sizes.items())}")

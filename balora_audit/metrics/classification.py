@@ -1,64 +1,78 @@
-"""Recall by class, what is built from it, and gaps between groups (METHODS §5).
+"""Recall by class and what is built from it (METHODS §5).
 
-``y`` are true and ``p`` predicted class indices, (N,). Classes are those that occur in ``y``.
+``y`` are true and ``p`` predicted class indices, (N,). Classes are those that occur in ``y``, unless they are named.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from balora_audit.metrics.arrays import Int, labels
+from balora_audit.metrics.arrays import Float, labels, of_one_length
+from balora_audit.metrics.ratios import Combine, Ratios
 
 __all__ = [
     "balanced_accuracy",
+    "balanced_accuracy_ratios",
     "g_mean",
+    "g_mean_ratios",
     "macro_f1",
+    "macro_f1_ratios",
     "per_class_recall",
     "prior_shift",
-    "tpr_gap",
     "worst_class_recall",
+    "worst_class_recall_ratios",
 ]
 
-
-def _both(y: Any, p: Any) -> tuple[Int, Int]:
-    true, predicted = labels(y, name="y"), labels(p, name="p")
-    if len(true) != len(predicted):
-        raise ValueError(f"y and p must have one length, got {len(true)} and {len(predicted)}")
-    return true, predicted
-
-
-def per_class_recall(y: Any, p: Any) -> dict[int, float]:
-    """Return class → share of its items that are predicted as it."""
-    true, predicted = _both(y, p)
-    return {int(c): float((predicted[true == c] == c).mean()) for c in np.unique(true)}
-
-
-def worst_class_recall(y: Any, p: Any) -> float:
-    """Return the smallest per-class recall."""
-    return min(per_class_recall(y, p).values())
+Classes = Sequence[int] | None
 
 
 def balanced_accuracy(y: Any, p: Any) -> float:
     """Return the mean of the per-class recalls."""
-    return float(np.mean(list(per_class_recall(y, p).values())))
+    return balanced_accuracy_ratios(y, p).defined_value()
+
+
+def balanced_accuracy_ratios(y: Any, p: Any, classes: Classes = None) -> Ratios:
+    """Return the recalls of the classes, and their mean; of one class, its recall."""
+    return _recalls(y, p, classes, "mean")
+
+
+def worst_class_recall(y: Any, p: Any) -> float:
+    """Return the smallest per-class recall."""
+    return worst_class_recall_ratios(y, p).defined_value()
+
+
+def worst_class_recall_ratios(y: Any, p: Any, classes: Classes = None) -> Ratios:
+    """Return the recalls of the classes, and their minimum."""
+    return _recalls(y, p, classes, "min")
 
 
 def g_mean(y: Any, p: Any) -> float:
     """Return the geometric mean of the per-class recalls; 0 as soon as one class is never found."""
-    recalls = np.array(list(per_class_recall(y, p).values()))
-    return 0.0 if (recalls == 0).any() else float(np.exp(np.log(recalls).mean()))
+    return g_mean_ratios(y, p).defined_value()
+
+
+def g_mean_ratios(y: Any, p: Any, classes: Classes = None) -> Ratios:
+    """Return the recalls of the classes, and their geometric mean."""
+    return _recalls(y, p, classes, "geometric_mean")
 
 
 def macro_f1(y: Any, p: Any) -> float:
     """Return the mean over the true classes of ``2TP/(2TP + FP + FN)``."""
-    true, predicted = _both(y, p)
-    scores = []
-    for c in np.unique(true):
-        hits = int(((predicted == c) & (true == c)).sum())
-        scores.append(2 * hits / (int((predicted == c).sum()) + int((true == c).sum())))
-    return float(np.mean(scores))
+    return macro_f1_ratios(y, p).defined_value()
+
+
+def macro_f1_ratios(y: Any, p: Any, classes: Classes = None) -> Ratios:
+    """Return the F1 scores of the classes, and their mean."""
+    found_CN, of_class_CN, said_CN = _by_class(y, p, classes)
+    return Ratios(numerators=2 * found_CN, denominators=of_class_CN + said_CN)
+
+
+def per_class_recall(y: Any, p: Any) -> dict[int, float]:
+    """Return class → share of its items that are predicted as it."""
+    return {int(c): balanced_accuracy_ratios(y, p, [c]).defined_value() for c in np.unique(labels(y, name="y"))}
 
 
 def prior_shift(y: Any, p: Any, *, smoothing: float = 0.5) -> float:
@@ -67,7 +81,8 @@ def prior_shift(y: Any, p: Any, *, smoothing: float = 0.5) -> float:
     Every class that occurs in either gets `smoothing` extra counts on both sides (Jeffreys), so that a class never
     predicted, or predicted but absent, gives a finite number.
     """
-    true, predicted = _both(y, p)
+    true, predicted = labels(y, name="y"), labels(p, name="p")
+    of_one_length(y=true, p=predicted)
     classes = np.union1d(true, predicted)
     q = np.array([(true == c).sum() for c in classes]) + smoothing
     r = np.array([(predicted == c).sum() for c in classes]) + smoothing
@@ -75,24 +90,15 @@ def prior_shift(y: Any, p: Any, *, smoothing: float = 0.5) -> float:
     return float((r * np.log(r / q)).sum())
 
 
-def tpr_gap(y: Any, p: Any, group: Any, *, pair: tuple[Any, Any] | None = None) -> dict[int, float]:
-    """Return class → recall in the first group minus recall in the second (De-Arteaga et al. 2019).
+def _recalls(y: Any, p: Any, classes: Classes, combine: Combine) -> Ratios:
+    found_CN, of_class_CN, _ = _by_class(y, p, classes)
+    return Ratios(numerators=found_CN, denominators=of_class_CN, combine=combine)
 
-    `pair` names the groups; by default there must be exactly two, taken in sorted order. Classes without items of both
-    groups are left out. Their root mean square is the summary used in verdicts.
-    """
-    true, predicted = _both(y, p)
-    groups = np.asarray(group)
-    if groups.shape != true.shape:
-        raise ValueError(f"need one group per item, got {groups.shape} for {len(true)} items")
-    if pair is None:
-        names = np.unique(groups)
-        if len(names) != 2:
-            raise ValueError(f"name the pair of groups; there are {len(names)}: {names.tolist()}")
-        pair = (names[0], names[1])
-    gaps = {}
-    for c in np.unique(true):
-        shares = [predicted[(true == c) & (groups == name)] == c for name in pair]
-        if all(len(share) for share in shares):
-            gaps[int(c)] = float(shares[0].mean() - shares[1].mean())
-    return gaps
+
+def _by_class(y: Any, p: Any, classes: Classes) -> tuple[Float, Float, Float]:
+    """Return which items of each class are predicted as it, which are of it, and which are predicted as it, (C, N) of 0 and 1."""
+    true, predicted = labels(y, name="y"), labels(p, name="p")
+    of_one_length(y=true, p=predicted)
+    names_C1 = (np.unique(true) if classes is None else np.asarray(classes, dtype=np.int64))[:, None]
+    of_class_CN, said_CN = true == names_C1, predicted == names_C1
+    return (of_class_CN & said_CN).astype(np.float64), of_class_CN.astype(np.float64), said_CN.astype(np.float64)

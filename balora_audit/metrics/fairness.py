@@ -1,14 +1,78 @@
-"""Differences between groups, class by class, through fairlearn's ``MetricFrame`` (METHODS §5)."""
+"""Differences between groups, class by class (METHODS §5).
+
+``y`` are true and ``p`` predicted class indices, (N,); ``group`` names the group of each item, (N,). Classes are those that occur in
+``y`` or ``p`` and groups those in ``group``, unless they are named.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from balora_audit.metrics.arrays import labels
+from balora_audit.metrics.arrays import Int, labels, of_one_length
+from balora_audit.metrics.ratios import Combine, Ratios
 
-__all__ = ["demographic_parity_difference", "equalized_odds_difference"]
+__all__ = [
+    "classes_of_both",
+    "demographic_parity_difference",
+    "demographic_parity_difference_ratios",
+    "equalized_odds_difference",
+    "equalized_odds_difference_ratios",
+    "tpr_gap",
+    "tpr_gap_ratios",
+    "tpr_gap_rms_ratios",
+    "worst_group_accuracy_ratios",
+]
+
+Flags = NDArray[np.bool_]
+Rate = tuple[Flags, Flags]
+"""Which items hit and which count, (N,) each: a ratio of their sums."""
+
+
+def worst_group_accuracy_ratios(y: Any, p: Any, group: Any, *, groups: Sequence[Any] | None = None) -> Ratios:
+    """Return the accuracies of the groups, and their minimum (Sagawa et al. 2020)."""
+    true, answer, of = _checked(y, p, group)
+    inside = [of == name for name in (np.unique(of) if groups is None else groups)]
+    return _ratios([(members & (answer == true), members) for members in inside], len(true), "min")
+
+
+def tpr_gap(y: Any, p: Any, group: Any, *, pair: tuple[Any, Any] | None = None) -> dict[int, float]:
+    """Return class → recall in the first group minus recall in the second (De-Arteaga et al. 2019).
+
+    `pair` names the groups; by default there must be exactly two, taken in sorted order. Classes without items of both
+    groups are left out. Their root mean square is the summary used in verdicts.
+    """
+    true, _, of = _checked(y, p, group)
+    if pair is None:
+        names = np.unique(of)
+        if len(names) != 2:
+            raise ValueError(f"name the pair of groups; there are {len(names)}: {names.tolist()}")
+        pair = (names[0], names[1])
+    return {c: tpr_gap_ratios(y, p, group, of_class=c, pair=pair).defined_value() for c in classes_of_both(true, of, pair)}
+
+
+def classes_of_both(y: Any, group: Any, pair: tuple[Any, Any]) -> list[int]:
+    """Return the classes that have items of both groups of a pair, in ascending order."""
+    true, of = labels(y, name="y"), np.asarray(group)
+    of_one_length(y=true, group=of)
+    return [int(c) for c in np.intersect1d(true[of == pair[0]], true[of == pair[1]])]
+
+
+def tpr_gap_ratios(y: Any, p: Any, group: Any, *, of_class: int, pair: tuple[Any, Any]) -> Ratios:
+    """Return a class's recalls in the two groups, and their difference."""
+    true, answer, of = _checked(y, p, group)
+    return _ratios([_recall(true, answer, of == name, of_class) for name in pair], len(true), "difference")
+
+
+def tpr_gap_rms_ratios(y: Any, p: Any, group: Any, *, pair: tuple[Any, Any]) -> Ratios:
+    """Return the recalls of the classes that both groups have, and the root mean square of their differences."""
+    true, answer, of = _checked(y, p, group)
+    classes = classes_of_both(true, of, pair)
+    return _ratios([_recall(true, answer, of == name, c) for name in pair for c in classes], len(true), "rms_difference")
 
 
 def demographic_parity_difference(y: Any, p: Any, group: Any) -> float:
@@ -16,7 +80,21 @@ def demographic_parity_difference(y: Any, p: Any, group: Any) -> float:
 
     With two classes this is fairlearn's ``demographic_parity_difference``. (N,) labels, answers and groups; at least two groups.
     """
-    return _largest(y, p, group, ("selection_rate",))
+    return demographic_parity_difference_ratios(y, p, group).defined_value()
+
+
+def demographic_parity_difference_ratios(
+    y: Any, p: Any, group: Any, *, classes: Sequence[int] | None = None, groups: Sequence[Any] | None = None
+) -> Ratios:
+    """Return, for each class and pair of groups, how often it is answered in both, and the largest of their differences."""
+    true, answer, of = _checked(y, p, group)
+    pairs = _pairs(of, groups)
+    compared = [
+        ((inside & (answer == c), inside), (other & (answer == c), other))
+        for c in _classes(true, answer, classes)
+        for inside, other in pairs
+    ]
+    return _largest_difference(compared, len(true))
 
 
 def equalized_odds_difference(y: Any, p: Any, group: Any) -> float:
@@ -24,32 +102,58 @@ def equalized_odds_difference(y: Any, p: Any, group: Any) -> float:
 
     With two classes this is fairlearn's ``equalized_odds_difference`` (Hardt et al. 2016). A rate without items in a group
     (a class that none of its members has) is left out, not taken for 0.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two groups, or no rate has items in two of them.
     """
-    return _largest(y, p, group, ("true_positive_rate", "false_positive_rate"))
+    return equalized_odds_difference_ratios(y, p, group).defined_value()
 
 
-def _largest(y: Any, p: Any, group: Any, rates: tuple[str, ...]) -> float:
-    from fairlearn.metrics import MetricFrame
+def equalized_odds_difference_ratios(
+    y: Any, p: Any, group: Any, *, classes: Sequence[int] | None = None, groups: Sequence[Any] | None = None
+) -> Ratios:
+    """Return, for each class and pair of groups, true- and false-positive rates in both, and the largest of their differences."""
+    true, answer, of = _checked(y, p, group)
+    pairs = _pairs(of, groups)
+    compared = []
+    for c in _classes(true, answer, classes):
+        for inside, other in pairs:
+            for asked in (true == c, true != c):
+                one, two = (inside & asked, other & asked)
+                if one.any() and two.any():
+                    compared.append(((one & (answer == c), one), (two & (answer == c), two)))
+    return _largest_difference(compared, len(true))
 
-    true, answer, groups = labels(y, name="y"), labels(p, name="p"), np.asarray(group)
-    if not len(true) == len(answer) == len(groups):
-        raise ValueError(f"y, p and group must have one length, got {len(true)}, {len(answer)} and {len(groups)}")
-    if len(np.unique(groups)) < 2:
+
+def _checked(y: Any, p: Any, group: Any) -> tuple[Int, Int, NDArray[Any]]:
+    true, answer, of = labels(y, name="y"), labels(p, name="p"), np.asarray(group)
+    of_one_length(y=true, p=answer, group=of)
+    return true, answer, of
+
+
+def _classes(true: Int, answer: Int, classes: Sequence[int] | None) -> Iterable[int]:
+    return np.union1d(true, answer).tolist() if classes is None else classes
+
+
+def _pairs(of: NDArray[Any], groups: Sequence[Any] | None) -> list[tuple[Flags, Flags]]:
+    """Return which items are in the one and in the other group, for each pair of groups."""
+    names = np.unique(of) if groups is None else groups
+    if len(names) < 2:
         raise ValueError("a difference between groups needs at least two of them")
-    found = []
-    for c in np.union1d(true, answer):
-        frame = MetricFrame(metrics={name: _RATES[name] for name in rates}, y_true=true == c, y_pred=answer == c, sensitive_features=groups)
-        spread = frame.by_group.max() - frame.by_group.min()  # pandas leaves out what is not defined
-        found += [float(value) for value in spread]
-    return float(np.nanmax(found))
+    return [(of == one, of == other) for one, other in combinations(names, 2)]
 
 
-def _share(chosen: Any, hits: Any) -> float:
-    return float(np.asarray(hits)[np.asarray(chosen)].mean()) if np.asarray(chosen).any() else float("nan")
+def _recall(true: Int, answer: Int, members: Flags, c: int) -> Rate:
+    of_class = members & (true == c)
+    return of_class & (answer == c), of_class
 
 
-_RATES = {
-    "selection_rate": lambda y_true, y_pred: float(np.mean(y_pred)),
-    "true_positive_rate": lambda y_true, y_pred: _share(np.asarray(y_true, dtype=bool), y_pred),
-    "false_positive_rate": lambda y_true, y_pred: _share(~np.asarray(y_true, dtype=bool), y_pred),
-}
+def _largest_difference(compared: Sequence[tuple[Rate, Rate]], count: int) -> Ratios:
+    return _ratios([*(one for one, _ in compared), *(other for _, other in compared)], count, "max_difference")
+
+
+def _ratios(rates: Sequence[Rate], count: int, combine: Combine) -> Ratios:
+    hits, items = (np.array([rate[side] for rate in rates], dtype=np.float64).reshape(len(rates), count) for side in (0, 1))
+    return Ratios(numerators=hits, denominators=items, combine=combine)

@@ -8,17 +8,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from balora_audit.metrics.arrays import Float, labels
+from balora_audit.metrics.arrays import Float, labels, of_one_length
+from balora_audit.metrics.ratios import Ratios
 
-__all__ = ["agreement", "flip_rate", "mce", "memorisation", "relative_drop", "severity_area"]
+__all__ = [
+    "agreement",
+    "flip_rate",
+    "flips",
+    "mce",
+    "memorisation",
+    "memorisation_ratios",
+    "recovery_ratios",
+    "relative_drop",
+    "severity_area",
+]
 
 
 def flip_rate(p: Any, q: Any) -> float:
     """Return the share of items on which two sets of answers differ; symmetric."""
     a, b = labels(p, name="p"), labels(q, name="q")
-    if len(a) != len(b):
-        raise ValueError(f"p and q must have one length, got {len(a)} and {len(b)}")
-    return float((a != b).mean())
+    of_one_length(p=a, q=b)
+    return float(flips(a, b).mean())
+
+
+def flips(p: Any, q: Any) -> NDArray[np.bool_]:
+    """Return whether each answer differs from the other one to its item; (…, N) answers against (N,) or as many."""
+    return np.asarray(np.asarray(p) != np.asarray(q))
 
 
 def agreement(answers: Any) -> Float:
@@ -38,13 +53,23 @@ def memorisation(pred: Any, noisy: Any, clean: Any) -> float:
 
     Raises `ValueError` when no label differs: there is nothing that could have been memorised.
     """
-    answer, wrong, true = labels(pred, name="pred"), labels(noisy, name="noisy"), labels(clean, name="clean")
-    if not len(answer) == len(wrong) == len(true):
-        raise ValueError(f"pred, noisy and clean must have one length, got {len(answer)}, {len(wrong)} and {len(true)}")
-    changed = wrong != true
-    if not changed.any():
+    found = memorisation_ratios(pred, noisy, clean).value()
+    if found is None:
         raise ValueError("no noisy label differs from the clean one: memorisation is undefined")
-    return float((answer[changed] == wrong[changed]).mean())
+    return found
+
+
+def memorisation_ratios(pred: Any, noisy: Any, clean: Any) -> Ratios:
+    """Return the rate of items answered with the noisy label, among those where it differs from the clean one."""
+    answer, wrong, true = labels(pred, name="pred"), labels(noisy, name="noisy"), labels(clean, name="clean")
+    of_one_length(pred=answer, noisy=wrong, clean=true)
+    changed = wrong != true
+    return Ratios(numerators=(changed & (answer == wrong)).astype(np.float64)[None], denominators=changed.astype(np.float64)[None])
+
+
+def recovery_ratios(pred: Any, noisy: Any, clean: Any) -> Ratios:
+    """Return the rate of items answered with the clean label, among those where the noisy one differs from it."""
+    return memorisation_ratios(pred, noisy=clean, clean=noisy)
 
 
 def relative_drop(clean: float, noisy: float) -> float:

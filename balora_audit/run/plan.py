@@ -135,6 +135,7 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     if config.tasks:
         suite_of(config).check(model.context_tokens, template=model.has_chat_template)
     plan.claims = tuple(declare(config, dataset, conditions))
+    plan.warnings += dataset.notes
     plan.warnings += [f"the extension {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions() if e.failure is not None]
     return plan
 

@@ -1,131 +1,43 @@
 """Per-item evidence of a metric, in the one form that every paired interval is computed from.
 
-Nearly every metric of the audit is a simple combination of *ratios of sums over items*: accuracy is
-``Σ correct / Σ 1``; the recall of class c is ``Σ correct·1[c] / Σ 1[c]``; the worst-class recall is the minimum of C such
-ratios; KL per token is ``Σ KL / Σ tokens``. Resampling items is then one matrix product for all replicates.
+Resampling items is one matrix product for all replicates of all the ratios that a metric is made of (`balora_audit.metrics.ratios`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["COMBINERS", "Combine", "FloatArray", "ItemScores"]
+from balora_audit.metrics.arrays import Float as FloatArray
+from balora_audit.metrics.ratios import Combine, Ratios, mean_ratio
 
-FloatArray = NDArray[np.float64]
-Combine = Literal["mean", "geometric_mean", "min", "rms", "rms_difference", "max_difference", "difference", "scaled_difference", "exp"]
-
-
-def _halves(ratios_RK: FloatArray) -> FloatArray:
-    half = ratios_RK.shape[1] // 2
-    return np.asarray(ratios_RK[:, :half] - ratios_RK[:, half:])
-
-
-def _mirrored(slopes_RH: FloatArray) -> FloatArray:
-    return np.concatenate([slopes_RH, -slopes_RH], axis=1)
-
-
-def _at(places_R: NDArray[np.intp], count: int) -> FloatArray:
-    return np.asarray(np.arange(count) == places_R[:, None], dtype=np.float64)
-
-
-def _mean(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return ratios_RK.mean(axis=1), np.full_like(ratios_RK, 1 / ratios_RK.shape[1])
-
-
-def _geometric_mean(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    value_R = np.exp(np.log(ratios_RK).mean(axis=1))  # one ratio of 0 makes it 0
-    return value_R, value_R[:, None] / (ratios_RK.shape[1] * ratios_RK)
-
-
-def _min(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return ratios_RK.min(axis=1), _at(ratios_RK.argmin(axis=1), ratios_RK.shape[1])
-
-
-def _rms(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    value_R = np.sqrt(np.mean(ratios_RK**2, axis=1))
-    at_zero_R = value_R == 0  # where it has no slope, as |x| has none
-    return value_R, ratios_RK / (ratios_RK.shape[1] * np.where(at_zero_R, 1.0, value_R)[:, None])
-
-
-def _rms_difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    value_R, slopes_RH = _rms(_halves(ratios_RK))
-    return value_R, _mirrored(slopes_RH)
-
-
-def _max_difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    gaps_RH = _halves(ratios_RK)
-    largest_R = np.abs(gaps_RH).argmax(axis=1)
-    return np.abs(gaps_RH).max(axis=1), _mirrored(np.sign(gaps_RH) * _at(largest_R, gaps_RH.shape[1]))
-
-
-def _difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return ratios_RK[:, 0] - ratios_RK[:, 1], np.broadcast_to(np.array([1.0, -1.0]), ratios_RK.shape)
-
-
-def _scaled_difference(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    scale_R, gap_R = ratios_RK[:, 0], ratios_RK[:, 1] - ratios_RK[:, 2]
-    return scale_R * gap_R, np.stack([gap_R, scale_R, -scale_R], axis=1)
-
-
-def _exp(ratios_RK: FloatArray) -> tuple[FloatArray, FloatArray]:
-    value_R = np.exp(ratios_RK[:, 0])
-    return value_R, value_R[:, None]
-
-
-COMBINERS: dict[str, Callable[[FloatArray], tuple[FloatArray, FloatArray]]] = {
-    "mean": _mean,
-    "geometric_mean": _geometric_mean,
-    "min": _min,
-    "rms": _rms,
-    "rms_difference": _rms_difference,
-    "max_difference": _max_difference,
-    "difference": _difference,
-    "scaled_difference": _scaled_difference,
-    "exp": _exp,
-}
-"""How K ratios become one number: from (R replicates, K ratios) to the R values and their (R, K) derivatives by the ratios."""
-
-_NEVER_NEGATIVE = frozenset({"exp", "rms", "rms_difference", "max_difference"})
-_SIGNED = frozenset({"difference", "scaled_difference"})
+__all__ = ["Combine", "FloatArray", "ItemScores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemScores:
-    """Numerators and denominators of K ratios on N items.
+class ItemScores(Ratios):
+    """Ratios of sums over items that have names, so that two models can be paired on them.
 
     Parameters
     ----------
     ids : tuple of str, length N
-        Unique item ids; two models are paired on them.
-    numerators, denominators : (K, N) float64
-        ``ratio_k = Σ_i w_i·numerators[k, i] / Σ_i w_i·denominators[k, i]`` with item weights w.
-    combine : name in `COMBINERS`
-        ``rms_difference`` takes the root mean square of ``ratio_k − ratio_{k+K/2}`` for k < K/2, ``max_difference`` the
-        largest of their absolute values; ``difference`` is ``ratio_0 − ratio_1``, ``scaled_difference`` ``ratio_0·(ratio_1 − ratio_2)``.
+        Unique item ids.
     excluded : int
         How many items were left out because one of their numbers was not finite; counted here, never passed in.
     """
 
     ids: tuple[str, ...]
-    numerators: FloatArray
-    denominators: FloatArray
-    combine: Combine = "mean"
     excluded: int = field(default=0, init=False, compare=False)
 
     def __post_init__(self) -> None:
-        shape = self.numerators.shape
-        if self.numerators.ndim != 2 or shape != self.denominators.shape or shape[1] != len(self.ids):
-            raise ValueError(f"numerators and denominators must both be (K, {len(self.ids)}), got {shape} and {self.denominators.shape}")
+        Ratios.__post_init__(self)  # super() without arguments does not find the class that slots make anew
+        if self.numerators.shape[1] != len(self.ids):
+            raise ValueError(f"numerators and denominators must be of {len(self.ids)} items, got {self.numerators.shape[1]}")
         if len(set(self.ids)) != len(self.ids):
             raise ValueError("item ids must be unique")
-        if self.combine not in COMBINERS:
-            raise ValueError(f"unknown combine {self.combine!r}; valid: {', '.join(COMBINERS)}")
         finite_N = np.isfinite(self.numerators).all(axis=0) & np.isfinite(self.denominators).all(axis=0)
         if not finite_N.all():
             kept = np.flatnonzero(finite_N)
@@ -135,62 +47,14 @@ class ItemScores:
             object.__setattr__(self, "excluded", int((~finite_N).sum()))
 
     @classmethod
-    def mean_of(cls, ids: tuple[str, ...], values: FloatArray) -> ItemScores:
+    def of(cls, ids: Sequence[str], ratios: Ratios) -> ItemScores:
+        """Return the scores whose statistic is that of the given ratios, item by item."""
+        return cls(ids=tuple(ids), numerators=ratios.numerators, denominators=ratios.denominators, combine=ratios.combine)
+
+    @classmethod
+    def mean_of(cls, ids: Sequence[str], values: FloatArray) -> ItemScores:
         """Return the scores whose statistic is the plain mean of one value per item."""
-        row = np.asarray(values, dtype=np.float64)[None, :]
-        return cls(ids=ids, numerators=row, denominators=np.ones_like(row))
-
-    def value(self) -> float | None:
-        """Return the statistic on all items, or None when a ratio has no items at all."""
-        totals = self.denominators.sum(axis=1)
-        if len(self.ids) == 0 or np.any(totals == 0):
-            return None
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return float(COMBINERS[self.combine]((self.numerators.sum(axis=1) / totals)[None, :])[0][0])
-
-    @property
-    def counted(self) -> bool:
-        """Whether the ratios are rates: each item counts once or not at all, with −1, 0 or 1."""
-        return bool(np.isin(self.denominators, (0.0, 1.0)).all() and np.isin(self.numerators, (-1.0, 0.0, 1.0)).all())
-
-    @property
-    def is_rate(self) -> bool:
-        """Whether the statistic is the share of the counting items that score."""
-        return self.counted and len(self.numerators) == 1 and self.combine == "mean" and bool((self.numerators >= 0).all())
-
-    @property
-    def bounded(self) -> bool:
-        """Whether no item adds more to a numerator than to its denominator, so that every ratio lies within −1 and 1."""
-        return bool((np.abs(self.numerators) <= self.denominators).all())
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """The least and the largest value that scores of this kind can have, as far as the scores themselves tell."""
-        negative = bool((self.numerators < 0).any() or (self.denominators < 0).any())
-        low = -math.inf if self.combine in _SIGNED or (negative and self.combine not in _NEVER_NEGATIVE) else 0.0
-        if not self.bounded or self.combine == "exp":
-            return low, math.inf
-        high = 2.0 if negative and self.combine in (_SIGNED | {"rms_difference", "max_difference"}) else 1.0
-        return max(low, -high), high
-
-    def linearise(self, weights_RN: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the statistic under each row of item weights, and what each item adds to it at the margin.
-
-        Returns
-        -------
-        values : (R,)
-            NaN where a ratio has lost all its items.
-        influences : (R, N)
-            Derivative by the weight of each item, ``Σ_k ∂f/∂ratio_k·(numerators[k] − ratio_k·denominators[k]) / Σ w·denominators[k]``.
-            The weighted sum of each row is 0, and that of its squares is the variance of the value (the infinitesimal
-            jackknife: Efron 1982, ch. 6).
-        """
-        with np.errstate(invalid="ignore", divide="ignore"):
-            totals_RK = weights_RN @ self.denominators.T
-            ratios_RK = (weights_RN @ self.numerators.T) / totals_RK
-            values_R, slopes_RK = COMBINERS[self.combine](ratios_RK)
-            slopes_RK = slopes_RK / totals_RK
-            return values_R, slopes_RK @ self.numerators - (slopes_RK * ratios_RK) @ self.denominators
+        return cls.of(ids, mean_ratio(values))
 
     def select(self, ids: tuple[str, ...]) -> ItemScores:
         """Return the scores restricted to, and in the order of, the given ids."""

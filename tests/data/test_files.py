@@ -8,14 +8,14 @@ from balora_audit.config import resolve
 from balora_audit.data import load
 from balora_audit.data.files import load_file, read_general
 from balora_audit.data.hub import load_hub
+from balora_audit.data.tables import Reading
 from balora_audit.errors import ConfigurationError, DataError
 
 ROWS = [(f"text number {i} about {'cats' if i % 3 else 'dogs'}", str(int(i % 3 > 0))) for i in range(40)]
 
 
-def read(path, **changes):
-    settings = {"columns": {}, "label_names": None, "prompt": None, "test_path": None, "train_rows": 100, "test_rows": 100}
-    return load_file(Path(path), **{**settings, "seed": 0, "general": ("Some text.",), **changes})
+def read(path, *, test_path=None, **changes):
+    return load_file(Path(path), Reading(**{"train_rows": 100, "test_rows": 100, **changes}), test_path=test_path)
 
 
 def write(path, text):
@@ -127,8 +127,7 @@ def test_repeated_ids_are_refused(tmp_path):
 def test_a_local_folder_loads_as_the_hub_would(tmp_path):
     for split, rows in (("train", ROWS[:30]), ("test", ROWS[30:])):
         csv(tmp_path / f"{split}.csv", rows)
-    settings = {"columns": {}, "label_names": None, "prompt": None, "train_rows": 50, "test_rows": 50, "seed": 0, "general": ()}
-    data = load_hub(str(tmp_path), revision=None, **settings)
+    data = load_hub(str(tmp_path), Reading(train_rows=50, test_rows=50))
     assert (len(data.train), len(data.test)) == (30, 10)
 
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balora_audit.data.biographies import generate
-from balora_audit.data.identity import GENDERED, Swaps, counterfactual, identity_terms, read_swaps, swap
+from balora_audit.data.identity import GENDERED, Swaps, counterfactual, identity_terms, swap
+from balora_audit.data.swap_files import read_swaps
 from balora_audit.errors import DataError
 
 

@@ -1,7 +1,10 @@
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from balora_audit.metrics import bias
@@ -34,10 +37,14 @@ def test_an_unscored_item_is_refused_not_counted():
         bias.preference([-1.0, math.nan], [-1.0, -2.0])
 
 
+def directed(*answers):
+    return bias.disambiguated_bias_ratios(answers, [False] * len(answers)).value()
+
+
 def test_direction_is_minus_one_when_every_answer_is_against_the_stereotype():
-    assert bias.direction_score(["counter"] * 3 + ["unknown"] * 5) == -1
-    assert bias.direction_score(["biased"] * 3 + ["counter"]) == 0.5
-    assert bias.direction_score(["unknown", "invalid", "undirected"]) is None
+    assert directed(*["counter"] * 3, *["unknown"] * 5) == -1
+    assert directed(*["biased"] * 3, "counter") == 0.5
+    assert directed("unknown", "invalid", "undirected") is None
 
 
 def _published(biased, non_unknown):
@@ -50,34 +57,53 @@ def test_question_scores_follow_the_published_formulas():
     answers = [str(a) for a in rng.choice(["biased", "counter", "unknown"], size=400)]
     ambiguous = [bool(x) for x in rng.random(400) < 0.5]
     correct = [a == "unknown" if amb else bool(rng.random() < 0.6) for a, amb in zip(answers, ambiguous, strict=True)]
-    found = bias.question_scores(answers, correct, ambiguous)
     amb = [a for a, is_amb in zip(answers, ambiguous, strict=True) if is_amb]
     dis = [a for a, is_amb in zip(answers, ambiguous, strict=True) if not is_amb]
     accuracy = amb.count("unknown") / len(amb)
-    assert found.ambiguous_accuracy == pytest.approx(accuracy)
-    assert found.disambiguated_bias == pytest.approx(_published(dis.count("biased"), len(dis) - dis.count("unknown")))
+    assert bias.condition_accuracy_ratios(correct, ambiguous).value() == pytest.approx(accuracy)
+    found = bias.disambiguated_bias_ratios(answers, ambiguous).value()
+    assert found == pytest.approx(_published(dis.count("biased"), len(dis) - dis.count("unknown")))
     expected = (1 - accuracy) * _published(amb.count("biased"), len(amb) - amb.count("unknown"))
-    assert found.ambiguous_bias == pytest.approx(expected)
-    assert found.invalid == found.undirected == 0
+    assert bias.ambiguous_bias_ratios(answers, correct, ambiguous).value() == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.sampled_from(get_args(bias.Answer)), st.booleans(), st.booleans()), min_size=1, max_size=40), st.randoms())
+def test_bias_scores_are_within_one_and_ignore_the_order_of_questions(items, random):
+    answers, correct, ambiguous = zip(*items, strict=True)
+    shuffled = random.sample(items, len(items))
+    others = list(zip(*shuffled, strict=True))
+    for value, again in (
+        (bias.ambiguous_bias_ratios(answers, correct, ambiguous).value(), bias.ambiguous_bias_ratios(*others).value()),
+        (bias.disambiguated_bias_ratios(answers, ambiguous).value(), bias.disambiguated_bias_ratios(others[0], others[2]).value()),
+    ):
+        assert again == value
+        assert value is None or -1 <= value <= 1
 
 
 def test_an_invalid_answer_is_wrong_but_neither_unknown_nor_biased():
-    valid = bias.question_scores(["biased", "counter", "unknown"], [False, False, True], [True] * 3)
-    with_invalid = bias.question_scores(["biased", "counter", "unknown", "invalid"], [False, False, True, False], [True] * 4)
-    assert with_invalid.ambiguous_bias == valid.ambiguous_bias == 0
-    assert with_invalid.ambiguous_accuracy == 0.25
-    assert with_invalid.invalid == 0.25
-    lopsided = bias.question_scores(["biased", "invalid"], [False, False], [True, True])
-    assert lopsided.ambiguous_bias == 1
+    valid = ["biased", "counter", "unknown"]
+    correct = [False, False, True]
+    assert bias.ambiguous_bias_ratios(valid, correct, [True] * 3).value() == 0
+    assert bias.ambiguous_bias_ratios([*valid, "invalid"], [*correct, False], [True] * 4).value() == 0
+    assert bias.condition_accuracy_ratios([*correct, False], [True] * 4).value() == 0.25
+    assert bias.ambiguous_bias_ratios(["biased", "invalid"], [False, False], [True, True]).value() == 1
 
 
 def test_only_unknown_answers_are_no_ambiguous_bias_and_an_undefined_disambiguated_one():
-    found = bias.question_scores(["unknown"] * 4, [True, True, False, False], [True, True, False, False])
-    assert found.ambiguous_bias == 0
-    assert found.disambiguated_bias is None
-    assert bias.question_scores(["invalid"], [False], [True]).ambiguous_bias is None
+    answers, both = ["unknown"] * 4, [True, True, False, False]
+    assert bias.ambiguous_bias_ratios(answers, both, both).value() == 0
+    assert bias.disambiguated_bias_ratios(answers, both).value() is None
+    assert bias.ambiguous_bias_ratios(["invalid"], [False], [True]).value() is None
 
 
 def test_agreement_and_gap():
-    assert bias.agreement([0, 1, 1], [0, 0, 1]) == pytest.approx(2 / 3)
+    assert bias.gender_agreement_ratios([0, 1, 1], [0, 0, 1]).value() == pytest.approx(2 / 3)
+    assert bias.gender_agreement_ratios([], []).value() is None
     assert bias.stereotype_gap([1, 1, 0, 1], [0, 1, 0, 0]) == 0.5
+    assert bias.stereotype_gap_ratios([], []).value() is None
+
+
+def test_what_was_not_scored_leans_nowhere():
+    assert bias.leanings([-1.0, 0.0, 2.0]).tolist() == [0, 0.5, 1]
+    assert np.isnan(bias.leanings([math.nan])).all()
+    assert bias.preference([-math.inf, -1.0], [-math.inf, -math.inf]) == 0.75

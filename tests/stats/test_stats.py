@@ -9,6 +9,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint, proportions_ztest
 
+from balora_audit.metrics.ratios import COMBINERS
 from balora_audit.stats import (
     ItemScores,
     bootstrap_weights,
@@ -27,7 +28,6 @@ from balora_audit.stats import (
     verdict,
     wilson,
 )
-from balora_audit.stats.items import COMBINERS
 
 RNG = np.random.default_rng(0)
 
