@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from balora_audit.data.conditions import parse
+from balora_audit.errors import ConfigurationError
 from balora_audit.metric import Metric
 
 __all__ = [
@@ -132,19 +134,10 @@ def condition_title(condition: str) -> str:
 
 
 def _part_title(part: str) -> str:
-    if part == "clean":
-        return "clean data"
-    kind, _, amount = part.partition(":")
     try:
-        number = float(amount)
-    except ValueError:
+        return parse(part).title
+    except ConfigurationError:
         return isolated(part)
-    forms = {
-        "noise": f"{100 * number:g} % wrong labels",
-        "imbalance": f"imbalance {number:g}:1",
-        "correlate": f"group–label correlation {number:g}",
-    }
-    return forms.get(kind, isolated(part))
 
 
 def visible(text: str, *, directional: bool = False) -> str:

@@ -239,6 +239,14 @@ def test_without_two_doses_there_is_no_curve(audit):
     assert not [caption for caption in page.xpath("//caption") if "wrong training labels" in words(caption)]
 
 
+@pytest.mark.parametrize("condition", ["noise:much", "noise:", "noise:0.1+imbalance:20"])
+def test_a_condition_that_is_no_single_dose_is_on_no_curve(audit, condition):
+    rows = tuple(measurement(probe="noise", metric="memorisation", condition=c) for c in ("noise:0.1", "noise:0.3", condition))
+    page = parse(dataclasses.replace(bare(audit), measurements=rows))
+    (table,) = [t for t in section(page, "noise").xpath(".//table") if "share of wrong training labels" in words(t.xpath("./caption")[0])]
+    assert [words(cell) for cell in table.xpath(".//thead//th")] == ["Metric", "Model", "0.1", "0.3"]
+
+
 def test_weights_and_layers_are_shown_and_their_absence_is_said(audit, page):
     text = words(section(page, "collapse"))
     for expected in ("intruder dimensions", "Features by layer", "layer 4", "Weights by kind of module", "Principal angles"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from balora_audit.data.conditions import parse
+from balora_audit.errors import ConfigurationError
 from balora_audit.report.blocks import Block
 from balora_audit.report.charts import Place, curves_over, table_over
 from balora_audit.report.rows import Reader
@@ -41,12 +43,12 @@ def doses(reader: Reader, probe: str, kind: str, metrics: Sequence[str], caption
 
 
 def _places(reader: Reader, probe: str, kind: str, metrics: Sequence[str]) -> list[Place]:
-    """Return the doses, as printed, with their condition and slice, in rising order."""
+    """Return the doses with their condition and slice, in rising order."""
     found: list[tuple[float, Place]] = []
     for condition in reader.conditions(probe, metrics):
-        name, _, dose = condition.partition(":")
-        if name == kind and "+" not in condition and _has(reader, probe, metrics, condition, ALL):
-            found.append((float(dose), (dose, condition, ALL)))
+        dose = _dose(condition, kind)
+        if dose is not None and _has(reader, probe, metrics, condition, ALL):
+            found.append((dose, (f"{dose:g}", condition, ALL)))
     if not found:
         return []
     flipped = Slice("flips", max(found)[1][1])
@@ -55,6 +57,15 @@ def _places(reader: Reader, probe: str, kind: str, metrics: Sequence[str]) -> li
     if kind == "imbalance" and _has(reader, probe, metrics, "clean", ALL):
         found.append((1.0, ("1", "clean", ALL)))
     return [place for _, place in sorted(found)]
+
+
+def _dose(condition: str, kind: str) -> float | None:
+    """Return the dose of a condition of this kind alone; None of any other, and of one that this version cannot read."""
+    try:
+        doses = dict(parse(condition).doses)
+    except ConfigurationError:
+        return None
+    return doses.get(kind) if len(doses) == 1 else None
 
 
 def _has(reader: Reader, probe: str, metrics: Sequence[str], condition: str, slice: Slice) -> bool:
