@@ -63,3 +63,15 @@ class Metric:
     against_base: Literal["compared", "trivial", "always"] = "compared"
     follows_from_skill: bool = False
     of_training_rows: bool = False
+
+    @classmethod
+    def undescribed(cls, name: str) -> Metric:
+        """Return the record of a metric that an audit does not describe, such as one that a harness task brought itself."""
+        return cls(
+            name=name,
+            title=name.replace("_", " "),
+            unit="number",
+            higher_is_better=None,
+            meaning="As reported by its task.",
+            source="not described in the audit",
+        )

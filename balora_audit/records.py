@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from balora_audit.errors import StoreError
+from balora_audit.metric import Metric
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
     "SCHEMA_VERSION",
+    "VERDICT_ICONS",
     "AuditRecord",
     "Cell",
     "Claim",
@@ -29,19 +31,30 @@ __all__ = [
     "Failure",
     "Measurement",
     "ModelRow",
+    "ProbeRow",
     "SampleRow",
     "SampleTable",
     "Series",
     "Units",
+    "Verdict",
     "claims_hash",
     "json_schema",
     "read",
 ]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Status = Literal["complete", "failed", "skipped"]
 Verdict = Literal["supported", "contradicted", "equivalent", "inconclusive", "not run", "error"]
+VERDICT_ICONS: dict[Verdict, str] = {
+    "supported": "▲",
+    "contradicted": "▼",
+    "equivalent": "≈",
+    "inconclusive": "?",
+    "not run": "∅",
+    "error": "!",
+}
+"""Every verdict, in the order in which they are counted, with the sign that stands for it wherever it is shown."""
 Json = dict[str, Any]
 
 
@@ -67,6 +80,16 @@ class ModelRow:
     alpha: float | None = None
     target_modules: tuple[str, ...] = ()
     settings: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRow:
+    """One probe that the audit knows, asked for or not, and the names of its metrics in the order in which they are declared."""
+
+    name: str
+    title: str
+    summary: str = ""
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +278,8 @@ class AuditRecord:
     config: Json
     provenance: Json
     models: tuple[ModelRow, ...]
+    probes: tuple[ProbeRow, ...] = ()
+    metrics: tuple[Metric, ...] = ()
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...]
     measurements: tuple[Measurement, ...]

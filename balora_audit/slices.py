@@ -39,8 +39,8 @@ class Slice:
     --------
     >>> str(Slice("noise", "typo", 3)), str(Slice("class", "a@b")), str(ALL)
     ('typo@3', 'class=a@b', 'all')
-    >>> Slice.parse("class=a@b").title, Slice.parse("typo@3").title
-    ('a@b', 'typo, severity 3')
+    >>> Slice.parse("class=a@b").title, Slice.parse("typo@3").title, Slice.parse("layer=2").title
+    ('a@b', 'typo, severity 3', 'layer 2')
     """
 
     kind: Kind
@@ -71,7 +71,9 @@ class Slice:
     @property
     def title(self) -> str:
         """The slice as a reader says it."""
-        return f"{self.name}, severity {self.severity}" if self.kind == "noise" else self.name or self.kind
+        if self.kind == "noise":
+            return f"{self.name}, severity {self.severity}"
+        return f"layer {self.name}" if self.kind == "layer" else self.name or self.kind
 
     @staticmethod
     def _read(text: str) -> tuple[Kind, str, int | None]:

@@ -16,13 +16,13 @@ NAME = "balora_audit"
 
 # From the bottom up; a module or package may import from its own layer and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cells", "errors", "extensions", "files", "metric", "progress", "records", "resources", "slices", "vocabulary"),
+    ("cells", "errors", "extensions", "files", "metric", "processes", "progress", "records", "resources", "slices"),
     ("config", "data", "metrics", "penalties", "regularizers", "stats"),
     ("harness", "models"),
     ("scoring", "training"),
     ("methods",),
     ("probes",),
-    ("comparison", "registered"),
+    ("comparison",),
     ("run",),
     ("export", "report"),
     ("__init__", "__main__", "interface"),

@@ -1,9 +1,13 @@
-"""Progress without a terminal: plain lines, also when the first step takes long."""
+"""What a person sees: progress in plain lines, also when the first step takes long, and the table of verdicts."""
 
 import io
 import time
 
-from balora_audit.interface.terminal import progress_for
+import pytest
+
+from balora_audit.interface.terminal import print_verdicts, progress_for
+from balora_audit.metric import Metric
+from balora_audit.records import AuditRecord, Comparison, ModelRow, Units
 
 
 def test_progress_says_nothing_before_the_first_item_and_divides_by_no_zero(monkeypatch):
@@ -18,3 +22,32 @@ def test_progress_says_nothing_before_the_first_item_and_divides_by_no_zero(monk
         progress.advance(3)
     lines = stream.getvalue().splitlines()
     assert lines == ["training: 4 steps", "training: 1 of 4 steps, about 3000 s left"]
+
+
+def audit(metrics):
+    claim = Comparison(
+        claim="c", baseline="base", candidate="lora", condition="clean", probe="shout", metric="loud_drop", delta=-0.25, ci_low=-0.5,
+        ci_high=-0.125, margin=0.01, n_items=40, n_seeds=1, higher_is_better=False, verdict="supported",
+    )  # fmt: skip
+    models = tuple(ModelRow(name=name, title=name.upper(), method=name, initialisation="none") for name in ("base", "lora"))
+    return AuditRecord(
+        tool={}, created="2026-05-04T03:02:01Z", status="complete", units=Units(planned=2, completed=2), config={}, provenance={},
+        models=models, metrics=metrics, cells=(), claims=(), measurements=(), comparisons=(claim,),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        (
+            (Metric(name="loud_drop", title="drop when shouted", unit="share", higher_is_better=False, meaning="", source=""),),
+            ("▲ supported", "LORA has lower drop when shouted than BASE (clean)", "-25.0 pt", "-50.0 pt to -12.5 pt", "1.0 pt"),
+        ),
+        ((), ("▲ supported", "LORA has lower loud drop than BASE (clean)", "-0.25", "-0.5 to -0.125", "0.01")),
+    ],
+)
+def test_verdicts_are_printed_with_what_the_audit_says_of_its_metrics(capsys, metrics, expected):
+    print_verdicts(audit(metrics))
+    _, row, *_, last = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert [part for part in expected if part not in row] == []
+    assert "2 of 2 units, status complete" in last

@@ -13,13 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from balora_audit.metric import Metric
 from balora_audit.progress import Progress, Silent
-from balora_audit.records import AuditRecord, Comparison
-from balora_audit.vocabulary import METRICS
+from balora_audit.records import VERDICT_ICONS, AuditRecord, Comparison
 
 __all__ = ["print_verdicts", "progress_for", "summary"]
 
-ICONS = {"supported": "▲", "contradicted": "▼", "equivalent": "≈", "inconclusive": "?", "not run": "∅", "error": "!"}
 _LINE_EVERY_SECONDS = 10.0
 _PLAIN_WIDTH = 160
 
@@ -91,29 +90,29 @@ def print_verdicts(record: AuditRecord) -> None:
     for name in ("verdict", "claim", "Δ", "interval", "margin", "items", "seeds"):
         table.add_column(name, justify="right" if name in ("Δ", "margin", "items", "seeds") else "left", overflow="fold")
     titles = {model.name: model.title for model in record.models}
+    metrics = {metric.name: metric for metric in record.metrics}
     for row in decided:
-        table.add_row(*_cells(row, titles))
+        table.add_row(*_cells(row, metrics.get(row.metric) or Metric.undescribed(row.metric), titles))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
     console.print(table, markup=False)
     console.print(
         f"{record.units.completed} of {record.units.planned} units, status {record.status}. "
-        "▲ supported ▼ contradicted ≈ equivalent ? inconclusive",
+        + " ".join(f"{icon} {verdict}" for verdict, icon in VERDICT_ICONS.items()),
         markup=False,
     )
 
 
-def _cells(row: Comparison, titles: dict[str, str]) -> tuple[str, ...]:
-    info = METRICS[row.metric]
+def _cells(row: Comparison, metric: Metric, titles: dict[str, str]) -> tuple[str, ...]:
     better = "higher" if row.higher_is_better else "lower"
     verdict = row.verdict or "not run"
     return (
-        f"{ICONS[verdict]} {verdict}",
-        f"{titles[row.candidate]} has {better} {info.title} than {titles[row.baseline]} ({row.condition})",
-        _signed(row.delta, info.unit),
-        "—" if row.ci_low is None else f"{_signed(row.ci_low, info.unit)} to {_signed(row.ci_high, info.unit)}",
-        "—" if row.margin is None else _signed(row.margin, info.unit).lstrip("+"),
+        f"{VERDICT_ICONS[verdict]} {verdict}",
+        f"{titles[row.candidate]} has {better} {metric.title} than {titles[row.baseline]} ({row.condition})",
+        _signed(row.delta, metric.unit),
+        "—" if row.ci_low is None else f"{_signed(row.ci_low, metric.unit)} to {_signed(row.ci_high, metric.unit)}",
+        "—" if row.margin is None else _signed(row.margin, metric.unit).lstrip("+"),
         str(row.n_items),
         str(row.n_seeds),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
@@ -10,17 +10,20 @@ __all__ = [
     "Block",
     "Card",
     "Cards",
-    "Cell",
     "Code",
     "Definitions",
     "Details",
     "Estimate",
     "Figure",
+    "Link",
+    "Links",
     "Note",
+    "Picture",
     "Samples",
     "Section",
     "Stats",
     "Table",
+    "TableCell",
 ]
 
 
@@ -51,7 +54,24 @@ class Code:
     text: str
 
 
-Cell = str | Estimate | Badge | Code
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A section of the report by its id. ``{number}`` and ``{title}`` in the text are filled in when the whole report is known."""
+
+    section: str
+    text: str = "{number} {title}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Words of our own, and sections that they lead to."""
+
+    kind: Literal["links"] = "links"
+    before: str = ""
+    links: tuple[Link, ...]
+
+
+TableCell = str | Estimate | Badge | Code | Links
 """What stands in a table or beside a name. A plain string may come from outside and is isolated when printed."""
 
 
@@ -69,7 +89,7 @@ class Stats:
     """A few headline figures: (label, value)."""
 
     kind: Literal["stats"] = "stats"
-    rows: tuple[tuple[str, Cell], ...]
+    rows: tuple[tuple[str, TableCell], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +115,7 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     align: str
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     headers: int = 1
     notes: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
@@ -108,16 +128,20 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """An SVG picture as a data URI, what it shows in words, its takeaway, and the same numbers as a table.
+class Picture:
+    """An SVG as a ``data:`` URI, with its size in CSS pixels, so that the page keeps its place while pictures are decoded."""
 
-    ``width`` and ``height`` are CSS pixels, so that the page keeps its place while pictures are decoded.
-    """
-
-    kind: Literal["figure"] = "figure"
     uri: str
     width: int
     height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A picture, what it shows in words, its takeaway, and the same numbers as a table."""
+
+    kind: Literal["figure"] = "figure"
+    picture: Picture
     alt: str
     caption: str
     table: Table | None = None
@@ -149,7 +173,7 @@ class Definitions:
 
     kind: Literal["definitions"] = "definitions"
     title: str | None = None
-    rows: tuple[tuple[str, Cell], ...]
+    rows: tuple[tuple[str, TableCell], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +202,9 @@ Block = Note | Stats | Table | Figure | Cards | Definitions | Samples | Details
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One numbered section of the report."""
+    """One section of the report; its number is given when the whole report is known."""
 
     id: str
     title: str
-    blocks: tuple[Block, ...] = field(default_factory=tuple)
+    blocks: tuple[Block, ...]
+    number: int = 0

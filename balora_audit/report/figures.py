@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from balora_audit.report.style import SOFT, WIDTH, Picture, colour, label, marker, new_figure, picture, settings
+from balora_audit.report.blocks import Picture
+from balora_audit.report.style import SOFT, WIDTH, colour, label, marker, new_figure, picture, settings
 
 __all__ = ["Line", "curves", "dots"]
 

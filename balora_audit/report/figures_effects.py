@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.lines import Line2D
 
-from balora_audit.report.style import BAND, GREY, INK, PALETTE, WIDTH, Picture, colour, label, marker, new_figure, picture, settings
+from balora_audit.report.blocks import Picture
+from balora_audit.report.style import BAND, GREY, INK, PALETTE, WIDTH, colour, label, marker, new_figure, picture, settings
 
 __all__ = ["Effect", "forest", "scatter"]
 

@@ -67,7 +67,7 @@ def render_html(record: AuditRecord, *, audit_sha256: str) -> str:
         audit_id=audit_id,
         created=record.created.replace("T", " ").removesuffix("Z"),
         version=str(record.tool.get("version", "unknown")),
-        sections=build(Reader(record), audit_sha256),
+        sections=build(Reader(record, audit_sha256=audit_sha256)),
     )
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 
-from balora_audit.vocabulary import METRICS, MetricInfo
+from balora_audit.data.conditions import parse
+from balora_audit.errors import ConfigurationError
+from balora_audit.metric import Metric
 
 __all__ = [
     "MISSING",
     "bytes_text",
+    "capitalised",
     "change",
     "condition_title",
     "count_text",
     "digits",
-    "info",
     "interval_text",
     "isolated",
     "magnitude",
@@ -31,48 +33,34 @@ _ISOLATES, _END = "\u2066\u2067\u2068", "\u2069"
 _DIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
-def info(metric: str) -> MetricInfo:
-    """Return what is known of a metric; one that the vocabulary lacks (a harness task's) is shown under its own name."""
-    known = METRICS.get(metric)
-    if known is not None:
-        return known
-    return MetricInfo(
-        title=isolated(metric.replace("_", " ")),
-        unit="number",
-        higher_is_better=None,
-        meaning="As reported by its task.",
-        source="not in the vocabulary",
-    )
-
-
-def scale(metric: str) -> float:
+def scale(metric: Metric) -> float:
     """Return 100 for shares, which are drawn in percent, and 1 for everything else."""
-    return 100.0 if info(metric).unit == "share" else 1.0
+    return 100.0 if metric.unit == "share" else 1.0
 
 
-def value_text(value: float | None, metric: str) -> str:
+def value_text(value: float | None, metric: Metric) -> str:
     """Print a value in its metric's unit: shares in percent with one decimal, everything else with three digits."""
     if value is None:
         return MISSING
-    return f"{_tenths(100 * value)}{_PERCENT}" if info(metric).unit == "share" else digits(value)
+    return f"{_tenths(100 * value)}{_PERCENT}" if metric.unit == "share" else digits(value)
 
 
-def change(value: float | None, metric: str) -> str:
+def change(value: float | None, metric: Metric) -> str:
     """Print a difference with its sign: shares in percentage points, everything else with three digits."""
     if value is None:
         return MISSING
-    text = f"{_tenths(100 * value)} points" if info(metric).unit == "share" else digits(value)
+    text = f"{_tenths(100 * value)} points" if metric.unit == "share" else digits(value)
     return text if value <= 0 or text.startswith("0.0 ") else f"+{text}"
 
 
-def magnitude(value: float, metric: str, *, unit: bool = True) -> str:
+def magnitude(value: float, metric: Metric, *, unit: bool = True) -> str:
     """Print the size of a difference, without its sign: ``3.1 points``, ``0.703 nats``, ``2.09``."""
-    if info(metric).unit == "share":
+    if metric.unit == "share":
         return _tenths(100 * abs(value)) + (" points" if unit else "")
-    return digits(abs(value)) + (" nats" if unit and info(metric).unit == "nats" else "")
+    return digits(abs(value)) + (" nats" if unit and metric.unit == "nats" else "")
 
 
-def interval_text(low: float | None, high: float | None, metric: str, *, signed: bool = False) -> str:
+def interval_text(low: float | None, high: float | None, metric: Metric, *, signed: bool = False) -> str:
     """Print an interval without its unit, which stands beside the value."""
     if low is None or high is None:
         return "no interval"
@@ -80,7 +68,7 @@ def interval_text(low: float | None, high: float | None, metric: str, *, signed:
     return f"{first} to {last}"
 
 
-def plain(value: float, metric: str) -> str:
+def plain(value: float, metric: Metric) -> str:
     """Print a value without its unit."""
     return value_text(value, metric).removesuffix(_PERCENT)
 
@@ -123,6 +111,17 @@ def count_text(value: int | None) -> str:
     return MISSING if value is None else f"{value:,}"
 
 
+def capitalised(title: str) -> str:
+    """Return a title as a sentence begins; names in it keep their capitals.
+
+    Examples
+    --------
+    >>> capitalised("response NLL")
+    'Response NLL'
+    """
+    return title[:1].upper() + title[1:]
+
+
 def condition_title(condition: str) -> str:
     """Return a training condition in words; one of an unknown form stays as it is.
 
@@ -135,19 +134,10 @@ def condition_title(condition: str) -> str:
 
 
 def _part_title(part: str) -> str:
-    if part == "clean":
-        return "clean data"
-    kind, _, amount = part.partition(":")
     try:
-        number = float(amount)
-    except ValueError:
+        return parse(part).title
+    except ConfigurationError:
         return isolated(part)
-    forms = {
-        "noise": f"{100 * number:g} % wrong labels",
-        "imbalance": f"imbalance {number:g}:1",
-        "correlate": f"group–label correlation {number:g}",
-    }
-    return forms.get(kind, isolated(part))
 
 
 def visible(text: str, *, directional: bool = False) -> str:

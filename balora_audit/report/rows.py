@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
-from balora_audit.records import AuditRecord, Measurement, Series
+from balora_audit.metric import Metric, Sentence
+from balora_audit.records import AuditRecord, Claim, Comparison, Measurement, Series
 from balora_audit.report.blocks import Estimate
 from balora_audit.report.numbers import MISSING, interval_text, isolated, plain, value_text
-from balora_audit.vocabulary import PROBE_TITLES, MetricInfo, Unit, learn
+from balora_audit.slices import ALL, CLEAN, Slice
 
 __all__ = ["Reader", "Summary"]
 
-_OF_TRAINING_COUNTS = ("head_recall", "medium_recall", "tail_recall", "memorisation", "recovered_true")
 _MOST_SEEDS = 5
+_Value = TypeVar("_Value", str, Slice)
+
+
+class _Key(NamedTuple):
+    probe: str
+    metric: str
+    slice: Slice
+    condition: str
+    model: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """A metric of one model: the mean over its seeds, each seed's value, and the interval where there is one seed."""
 
-    metric: str
+    metric: Metric
     value: float | None
     low: float | None
     high: float | None
@@ -47,20 +55,33 @@ class Summary:
 
 
 class Reader:
-    """Answers questions about a record."""
+    """Answers questions about a record, whose texts it isolates and whose slices it parses once.
 
-    def __init__(self, record: AuditRecord) -> None:
+    Parameters
+    ----------
+    record : AuditRecord
+        What ``audit.json`` holds.
+    audit_sha256 : str
+        The hash of ``audit.json``, which the report carries.
+    """
+
+    def __init__(self, record: AuditRecord, *, audit_sha256: str) -> None:
         self.record = record
+        self.audit_sha256 = audit_sha256
         self.models = [model.name for model in record.models]
         used = Counter(model.title for model in record.models)
         self.titles = {
             m.name: isolated(m.title) if used[m.title] == 1 else f"{isolated(m.title)} [{isolated(m.name)}]" for m in record.models
         }
         self.untrained = {model.name for model in record.models if model.method == "base"}
-        _learn(record.provenance.get("extensions"))
-        self._rows: dict[tuple[str, str, str, str, str], list[Measurement]] = {}
+        self._metrics = {metric.name: _isolated(metric) for metric in record.metrics}
+        self._probes = {probe.name: probe for probe in record.probes}
+        rows: tuple[Measurement | Comparison | Claim, ...] = (*record.measurements, *record.comparisons, *record.claims)
+        self._slices = {text: Slice.parse(text) for text in {row.slice for row in rows}}
+        self._rows: dict[_Key, list[Measurement]] = {}
         for row in record.measurements:
-            self._rows.setdefault((row.probe, row.metric, row.slice, row.condition, row.method), []).append(row)
+            key = _Key(row.probe, row.metric, self._slices[row.slice], row.condition, row.method)
+            self._rows.setdefault(key, []).append(row)
 
     @property
     def seeds(self) -> list[int]:
@@ -78,23 +99,42 @@ class Reader:
         """Return a model's title, or its name where the record does not describe it."""
         return self.titles.get(model, isolated(model))
 
-    def probe_title(self, probe: str) -> str:
-        """Return a probe's title, or its name where nothing is known of it."""
-        return PROBE_TITLES.get(probe, isolated(probe))
-
     def place(self, model: str) -> int:
         """Return a model's position, which decides its colour and marker."""
         return self.models.index(model) if model in self.models else len(self.models)
 
-    def get(self, probe: str, metric: str, slice: str, condition: str, model: str) -> Summary | None:
+    def probe_title(self, probe: str) -> str:
+        """Return a probe's title, or its name where the record does not describe it."""
+        return isolated(self._probes[probe].title if probe in self._probes else probe)
+
+    def metric(self, name: str) -> Metric:
+        """Return the record of a metric; one that the audit does not describe is shown under its own name."""
+        return self._metrics.get(name) or _isolated(Metric.undescribed(name))
+
+    def group(self, probe: str, name: str) -> list[str]:
+        """Return the metrics of a probe that belong to a display of its section, in the order in which they are declared."""
+        declared = self._probes[probe].metrics if probe in self._probes else ()
+        return [metric for metric in declared if name in self.metric(metric).groups]
+
+    def slice_of(self, row: Measurement | Comparison | Claim) -> Slice:
+        """Return what part of the data a row of the record is of."""
+        return self._slices[row.slice]
+
+    def metric_title(self, row: Measurement | Comparison | Claim, silent: Collection[Slice] = (ALL, CLEAN)) -> str:
+        """Return the title of a row's metric and, but for those that need no word, its slice: ``recall [nurse]``."""
+        title, slice = self.metric(row.metric).title, self.slice_of(row)
+        return title if slice in silent else f"{title} [{isolated(slice.title)}]"
+
+    def get(self, probe: str, metric: str, slice: Slice, condition: str, model: str) -> Summary | None:
         """Return the summary over seeds, or None when there is no such row.
 
         A model that is not trained is the same under every condition: its clean row answers where it has no other,
-        but for metrics that depend on the training labels.
+        but for metrics that depend on the training rows.
         """
-        rows = self._rows.get((probe, metric, slice, condition, model))
-        if not rows and model in self.untrained and metric not in _OF_TRAINING_COUNTS:
-            rows = self._rows.get((probe, metric, slice, "clean", model))
+        known = self.metric(metric)
+        rows = self._rows.get(_Key(probe, metric, slice, condition, model))
+        if not rows and model in self.untrained and not known.of_training_rows:
+            rows = self._rows.get(_Key(probe, metric, slice, "clean", model))
         if not rows:
             return None
         values = tuple(row.value for row in rows if row.value is not None)
@@ -102,7 +142,7 @@ class Reader:
             values = values[:1]  # one untrained model, evaluated once per seed with the same result
         single = next((row for row in rows if row.value is not None), None) if len(values) == 1 else None
         return Summary(
-            metric=metric,
+            metric=known,
             value=sum(values) / len(values) if values else None,
             low=single.ci_low if single else min(values, default=None),
             high=single.ci_high if single else max(values, default=None),
@@ -112,52 +152,54 @@ class Reader:
             evidence=tuple(row.evidence for row in rows if row.evidence),
         )
 
-    def across(self, probe: str, metric: str, slice: str, condition: str) -> list[Summary | None]:
+    def across(self, probe: str, metric: str, slice: Slice, condition: str) -> list[Summary | None]:
         """Return one summary per model, in the audit's order."""
         return [self.get(probe, metric, slice, condition, model) for model in self.models]
 
-    def slices(self, probe: str, metric: str, condition: str) -> list[str]:
+    def slices(self, probe: str, metric: str, condition: str) -> list[Slice]:
         """Return the slices of a metric, in order of appearance."""
-        rows = self.record.measurements
-        return _unique(row.slice for row in rows if (row.probe, row.metric, row.condition) == (probe, metric, condition))
+        return _unique(key.slice for key in self._rows if (key.probe, key.metric, key.condition) == (probe, metric, condition))
+
+    def parts(self, probe: str, metric: str, condition: str) -> list[Slice]:
+        """Return the slices of a metric but for all items and the clean texts."""
+        return [slice for slice in self.slices(probe, metric, condition) if slice not in (ALL, CLEAN)]
 
     def conditions(self, probe: str, metrics: Sequence[str] = ()) -> list[str]:
         """Return the conditions under which a probe (or some of its metrics) has rows."""
-        rows = self.record.measurements
-        return _unique(row.condition for row in rows if row.probe == probe and (not metrics or row.metric in metrics))
+        return _unique(key.condition for key in self._rows if key.probe == probe and (not metrics or key.metric in metrics))
 
-    def metrics(self, probe: str, condition: str, slice: str = "all") -> list[str]:
+    def metrics(self, probe: str, condition: str, slice: Slice = ALL) -> list[str]:
         """Return the metrics of a probe under a condition."""
-        rows = self.record.measurements
-        return _unique(row.metric for row in rows if (row.probe, row.condition, row.slice) == (probe, condition, slice))
+        return _unique(key.metric for key in self._rows if (key.probe, key.condition, key.slice) == (probe, condition, slice))
+
+    def rows(self, probe: str) -> list[Measurement]:
+        """Return the measurements of a probe."""
+        return [row for row in self.record.measurements if row.probe == probe]
 
     def measured(self, probe: str) -> bool:
         """Whether a probe has at least one number."""
-        return any(row.value is not None for row in self.record.measurements if row.probe == probe)
+        return any(row.value is not None for row in self.rows(probe))
 
     def series(self, probe: str, name: str) -> list[Series]:
         """Return the series of a name that belong to a model of the audit."""
         return [s for s in self.record.series if (s.probe, s.name) == (probe, name) and s.method in self.models]
 
-    def unmeasured(self, probe: str | None = None) -> list[Measurement]:
+    def unmeasured(self) -> list[Measurement]:
         """Return the rows that have a reason in place of a value."""
-        return [row for row in self.record.measurements if row.value is None and probe in (None, row.probe)]
+        return [row for row in self.record.measurements if row.value is None]
 
 
-def _learn(extensions: object) -> None:
-    """Take what the record says of metrics from other packages; what is not well-formed is shown under its bare name."""
-    for probe, about in extensions.items() if isinstance(extensions, dict) else ():
-        metrics = about.get("metrics") if isinstance(about, dict) else None
-        if not isinstance(metrics, dict):
-            continue
-        known = {}
-        for name, said in metrics.items():
-            if isinstance(said, dict) and said.get("unit") in get_args(Unit) and said.get("higher_is_better") in (True, False, None):
-                texts = {part: isolated(str(said.get(part, ""))) for part in ("title", "meaning", "source")}
-                known[str(name)] = MetricInfo(unit=said["unit"], higher_is_better=said["higher_is_better"], **texts)
-        with contextlib.suppress(ValueError):  # a name that this version uses otherwise keeps its meaning here
-            learn(str(probe), isolated(str(about.get("title", probe))), known)
+def _isolated(metric: Metric) -> Metric:
+    """Keep the writing direction of a record's texts to themselves: it may come from another package."""
+    said = metric.sentence
+    return replace(
+        metric,
+        title=isolated(metric.title),
+        meaning=isolated(metric.meaning),
+        source=isolated(metric.source),
+        sentence=Sentence(form=isolated(said.form), less=isolated(said.less), more=isolated(said.more)),
+    )
 
 
-def _unique(values: Iterable[str]) -> list[str]:
+def _unique(values: Iterable[_Value]) -> list[_Value]:
     return list(dict.fromkeys(values))

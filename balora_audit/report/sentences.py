@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
+from balora_audit.metric import Metric, Sentence
 from balora_audit.records import Comparison
-from balora_audit.report.numbers import condition_title, info, isolated, magnitude
+from balora_audit.report.numbers import condition_title, isolated, magnitude
 from balora_audit.report.rows import Reader
+from balora_audit.slices import ALL, CLEAN
 
 __all__ = ["claim_sentence", "verdict_sentence"]
 
-_POSSESSIVE = "{candidate}'s {title} was {size} {word} than {baseline}'s"
-_PHRASES: dict[str, tuple[str, str, str]] = {
-    "accuracy_drop": ("{candidate} lost {size} {word} accuracy than {baseline} under noise", "less", "more"),
-    "relative_drop": ("{candidate} lost {size} {word} of its clean accuracy than {baseline} under noise", "less", "more"),
-    "memorisation": ("{candidate} repeated {size} {word} of the wrong training labels than {baseline}", "less", "more"),
-    "recovered_true": ("{candidate} recovered {size} {word} of the true labels behind wrong ones than {baseline}", "less", "more"),
-    "flip_rate": ("{candidate} changed {size} {word} of its answers under noise than {baseline}", "less", "more"),
-    "tpr_gap_rms": ("{candidate}'s {title} was {size} {word} than {baseline}'s", "smaller", "larger"),
-    "counterfactual_flip_rate": (
-        "{candidate} changed {size} {word} of its answers than {baseline} when only the person's gender changes",
-        "less",
-        "more",
-    ),
-    "kl_per_token": ("{candidate} moved {size} per token {word} from the base than {baseline} on general text", "less far", "further"),
-    "retained": ("{candidate} kept {size} {word} of what the base gets right than {baseline}", "less", "more"),
-}
-"""Metric → sentence, the word for a negative difference, the word for a positive one."""
+_FIELD = re.compile(r"\{(candidate|baseline|title|size|word)\}")
 
 
 def claim_sentence(reader: Reader, row: Comparison) -> str:
     """Say what was claimed: the candidate is better by more than the margin."""
+    metric, slice = reader.metric(row.metric), reader.slice_of(row)
     better = "higher" if row.higher_is_better else "lower"
-    text = f"{reader.title(row.candidate)}: {better} {info(row.metric).title} than {reader.title(row.baseline)}"
-    if row.slice not in ("all", "clean"):
-        text += f" on {isolated(row.slice)}"
+    text = f"{reader.title(row.candidate)}: {better} {metric.title} than {reader.title(row.baseline)}"
+    if slice not in (ALL, CLEAN):
+        text += f" on {isolated(slice.title)}"
     if row.margin:
-        text += f" by more than {magnitude(row.margin, row.metric)}"
+        text += f" by more than {magnitude(row.margin, metric)}"
     return f"{text} ({condition_title(row.condition)})"
 
 
@@ -48,35 +37,41 @@ def verdict_sentence(reader: Reader, row: Comparison) -> str:
     """
     if row.delta is None:
         return f"No verdict: {row.reason or 'nothing was measured'}."
-    form, less, more = _PHRASES.get(row.metric, (_POSSESSIVE, "lower", "higher"))
-    candidate, baseline, title = reader.title(row.candidate), reader.title(row.baseline), info(row.metric).title
+    metric = reader.metric(row.metric)
+    candidate, baseline = reader.title(row.candidate), reader.title(row.baseline)
     if row.delta == 0:
-        found = f"{candidate} and {baseline} have the same {title}"
+        found = f"{candidate} and {baseline} have the same {metric.title}"
     else:
-        word = less if row.delta < 0 else more
-        found = form.format(candidate=candidate, baseline=baseline, title=title, word=word, size=magnitude(row.delta, row.metric))
+        word = metric.sentence.less if row.delta < 0 else metric.sentence.more
+        size = magnitude(row.delta, metric)
+        found = _filled(metric.sentence.form, candidate=candidate, baseline=baseline, title=metric.title, word=word, size=size)
     said = [
-        _interval(row, less, more),
+        _interval(row, metric),
         f"{row.n_seeds} seed{'' if row.n_seeds == 1 else 's'}",
         f"{row.n_items:,} items",
-        *([] if row.margin is None else [f"margin {magnitude(row.margin, row.metric, unit=False)}"]),
+        *([] if row.margin is None else [f"margin {magnitude(row.margin, metric, unit=False)}"]),
         *(["about these checkpoints, not the method"] if row.n_seeds < 3 else []),
     ]
     return f"{found} ({'; '.join(said)})."
 
 
-def _interval(row: Comparison, less: str, more: str) -> str:
+def _filled(form: str, **texts: str) -> str:
+    """Fill a form in. It may come from anywhere, so that nothing but its known fields is replaced, and braces are only text."""
+    return _FIELD.sub(lambda field: texts[field[1]], form)
+
+
+def _interval(row: Comparison, metric: Metric) -> str:
     """Both ends in the sentence's direction; when they lie on either side of zero, each with its word."""
     if row.ci_low is None or row.ci_high is None or row.delta is None:
         return "no interval"
-    low, high = (magnitude(end, row.metric, unit=False) for end in (row.ci_low, row.ci_high))
+    low, high = (magnitude(end, metric, unit=False) for end in (row.ci_low, row.ci_high))
     level = f"{100 * row.ci_level:g}\N{NO-BREAK SPACE}% interval"
     if row.delta > 0 and row.ci_low >= 0:
         return f"{level} {low} to {high}"
     if row.delta < 0 and row.ci_high <= 0:
         return f"{level} {high} to {low}"
-    return f"{level} {_end(row.ci_low, low, less, more)} to {_end(row.ci_high, high, less, more)}"
+    return f"{level} {_end(row.ci_low, low, metric.sentence)} to {_end(row.ci_high, high, metric.sentence)}"
 
 
-def _end(value: float, text: str, less: str, more: str) -> str:
-    return text if value == 0 else f"{text} {less if value < 0 else more}"
+def _end(value: float, text: str, words: Sentence) -> str:
+    return text if value == 0 else f"{text} {words.less if value < 0 else words.more}"

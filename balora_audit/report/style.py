@@ -6,16 +6,16 @@ import base64
 import io
 import re
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from balora_audit.report.blocks import Picture
 from balora_audit.report.numbers import visible
 
-__all__ = ["BAND", "GREY", "INK", "PALETTE", "SOFT", "WIDTH", "Picture", "colour", "label", "marker", "new_figure", "picture", "settings"]
+__all__ = ["BAND", "GREY", "INK", "PALETTE", "SOFT", "WIDTH", "colour", "label", "marker", "new_figure", "picture", "settings"]
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#A8558A", "#555555")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -72,15 +72,6 @@ _SETTINGS: Any = {
     "legend.handlelength": 1.6,
     "figure.dpi": _RASTER_DPI,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A figure as a ``data:`` URI, with its size in CSS pixels."""
-
-    uri: str
-    width: int
-    height: int
 
 
 def colour(index: int) -> str:

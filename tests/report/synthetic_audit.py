@@ -4,6 +4,7 @@ import dataclasses
 
 import lxml.html
 import numpy as np
+from synthetic_metrics import METRICS, PROBES
 
 from balora_audit.records import (
     AuditRecord,
@@ -19,7 +20,6 @@ from balora_audit.records import (
     Units,
 )
 from balora_audit.report import render_html
-from balora_audit.vocabulary import METRICS
 
 SHA256 = "0123456789abcdef" * 4
 TITLES = {"base": "Base", "lora": "LoRA", "pissa": "PiSSA", "balora": "BA-LoRA"}
@@ -67,6 +67,15 @@ def slices(condition):
     found += [("collapse", metric, "module=q_proj") for metric in WEIGHTS]
     found += [("collapse", metric, f"layer={layer}") for layer in LAYERS for metric in ("effective_rank", "iso_score", "cka_to_base")]
     return found + [("drift", metric, "all") for metric in ("kl_per_token", "perplexity_ratio", "retained", "lost", "gained")]
+
+
+def measurement(**changes):
+    """Return one row; ``changes`` replace its fields."""
+    fields = {
+        "method": "lora", "condition": "clean", "seed": 0, "probe": "drift", "metric": "retained", "value": 0.5, "n": 10,
+        "higher_is_better": True,
+    }  # fmt: skip
+    return Measurement(**{**fields, **changes})
 
 
 def value_of(metric, rng):
@@ -236,6 +245,8 @@ def record(*, models=tuple(TITLES), seeds=(0,), seed=0, **changes):
             ModelRow(name=name, title=TITLES[name], method=name, initialisation="none" if name == "base" else "B zero", rank=8, alpha=8.0)
             for name in models
         ),
+        "probes": PROBES,
+        "metrics": tuple(METRICS.values()),
         "cells": cells(models, seeds),
         "claims": declared,
         "measurements": measurements(models, seeds, rng),

@@ -5,12 +5,13 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic_metrics import METRICS
 
+from balora_audit.metric import Metric
 from balora_audit.report.numbers import (
     change,
     condition_title,
     digits,
-    info,
     interval_text,
     isolated,
     magnitude,
@@ -24,7 +25,7 @@ PLAIN = str.maketrans({"−": "-", ",": "", "\N{NO-BREAK SPACE}": " "})
 
 @given(st.floats(0.0, 1.0))
 def test_shares_are_percentages_with_one_decimal(value):
-    printed = value_text(value, "accuracy").translate(PLAIN)
+    printed = value_text(value, METRICS["accuracy"]).translate(PLAIN)
     assert printed.endswith(" %")
     assert math.isclose(float(printed[:-2]), 100 * value, abs_tol=0.0500001)
 
@@ -46,22 +47,22 @@ def test_digits(value, printed):
     ("value", "printed"), [(0.031, "+3.1 points"), (-0.175, "−17.5 points"), (-0.0001, "0.0 points"), (0.0001, "0.0 points")]
 )
 def test_differences_of_shares_are_signed_points(value, printed):
-    assert change(value, "accuracy") == printed
+    assert change(value, METRICS["accuracy"]) == printed
 
 
 def test_differences_of_other_metrics_keep_their_unit():
-    assert change(1.867, "effective_rank") == "+1.87"
-    assert magnitude(-0.7031, "kl_per_token") == "0.703 nats"
+    assert change(1.867, METRICS["effective_rank"]) == "+1.87"
+    assert magnitude(-0.7031, METRICS["kl_per_token"]) == "0.703 nats"
 
 
 def test_missing_is_a_dash_and_no_interval_says_so():
-    assert value_text(None, "accuracy") == change(None, "accuracy") == p_text(None) == "—"
-    assert interval_text(None, 0.5, "accuracy") == "no interval"
+    assert value_text(None, METRICS["accuracy"]) == change(None, METRICS["accuracy"]) == p_text(None) == "—"
+    assert interval_text(None, 0.5, METRICS["accuracy"]) == "no interval"
 
 
 def test_intervals_leave_the_unit_to_the_value():
-    assert interval_text(0.1, 0.25, "accuracy") == "10.0 to 25.0"
-    assert interval_text(-0.1, 0.25, "accuracy", signed=True) == "−10.0 to +25.0"
+    assert interval_text(0.1, 0.25, METRICS["accuracy"]) == "10.0 to 25.0"
+    assert interval_text(-0.1, 0.25, METRICS["accuracy"], signed=True) == "−10.0 to +25.0"
 
 
 def test_p_is_never_zero():
@@ -94,5 +95,6 @@ def test_conditions_in_words():
 
 
 def test_unknown_metrics_are_shown_under_their_name():
-    assert info("likelihood_diff").title == "likelihood diff"
-    assert value_text(0.5, "likelihood_diff") == "0.500"
+    unknown = Metric.undescribed("likelihood_diff")
+    assert unknown.title == "likelihood diff"
+    assert value_text(0.5, unknown) == "0.500"

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 import synthetic_audit as synthetic
-from synthetic_audit import bare, parse
+from synthetic_audit import bare, measurement, parse
 
-from balora_audit import vocabulary
-from balora_audit.records import Cell, Failure, Measurement, Units
+from balora_audit.metric import Metric
+from balora_audit.records import Cell, Failure, ProbeRow, Series, Units
 from balora_audit.report.numbers import change, interval_text, value_text
 from balora_audit.report.sections import SECTIONS
-from balora_audit.report.sections.verdicts import VERDICTS
+from balora_audit.report.sections.verdicts import BADGES
 
 
 def section(page, name):
@@ -21,37 +21,29 @@ def words(node):
     return " ".join(node.text_content().replace("\N{NO-BREAK SPACE}", " ").split())
 
 
-def measurement(**changes):
-    fields = {
-        "method": "lora", "condition": "clean", "seed": 0, "probe": "drift", "metric": "retained", "value": 0.5, "n": 10,
-        "higher_is_better": True,
-    }  # fmt: skip
-    return Measurement(**{**fields, **changes})
-
-
 @pytest.mark.parametrize("probe", ["noise", "imbalance", "collapse", "drift"])
 def test_every_number_of_the_record_is_in_its_section(audit, page, probe):
     text = section(page, probe).text_content()
     rows = [row for row in audit.measurements if row.probe == probe and row.value is not None]
     assert rows
-    missing = [row for row in rows if value_text(row.value, row.metric) not in text]
+    missing = [row for row in rows if value_text(row.value, synthetic.METRICS[row.metric]) not in text]
     assert missing == []
     bounded = [row for row in rows if row.ci_low is not None]
-    assert [row for row in bounded if interval_text(row.ci_low, row.ci_high, row.metric) not in text] == []
+    assert [row for row in bounded if interval_text(row.ci_low, row.ci_high, synthetic.METRICS[row.metric]) not in text] == []
 
 
 def test_every_comparison_is_in_the_effects_table(audit, page):
     text = section(page, "effects").text_content()
     for row in audit.comparisons:
         if row.delta is not None:
-            assert change(row.delta, row.metric) in text
-            assert interval_text(row.ci_low, row.ci_high, row.metric, signed=True) in text
+            assert change(row.delta, synthetic.METRICS[row.metric]) in text
+            assert interval_text(row.ci_low, row.ci_high, synthetic.METRICS[row.metric], signed=True) in text
 
 
 def test_every_claim_has_one_card_with_icon_and_word(audit, page):
     cards = section(page, "verdicts").xpath(".//li[contains(@class, 'card')]")
     assert len(cards) == len(audit.claims)
-    for verdict, badge in VERDICTS.items():
+    for verdict, badge in BADGES.items():
         expected = sum(row.verdict == verdict for row in audit.comparisons)
         shown = [words(card.xpath(".//*[@class='verdict']")[0]) for card in cards]
         assert shown.count(f"{badge.icon} {verdict}") == expected
@@ -194,6 +186,28 @@ def test_the_glossary_explains_every_metric_used(audit, page):
     assert all(synthetic.METRICS[row.metric].meaning in text for row in audit.measurements)
 
 
+def test_every_term_of_the_loss_is_drawn_whatever_it_is_called(audit):
+    steps = tuple(float(i) for i in range(1, 9))
+    columns = {"step": steps, "total": steps, "task": steps, "spectral": steps, "novel \u202eterm": steps}
+    series = Series(method="lora", condition="clean", seed=0, probe="training", name="losses", columns=columns)
+    found = section(parse(dataclasses.replace(bare(audit), series=(series,))), "models")
+    terms = [words(row.xpath("./th[2]")[0]) for row in found.xpath(".//table")[-1].xpath(".//tbody/tr")]
+    assert terms == ["spectral, clean data", "\u2068novel \u202eterm\u2069, clean data"]
+
+
+def test_a_metric_joins_a_display_by_what_its_record_says(audit):
+    calm = Metric(name="calm", title="calmness", unit="share", higher_is_better=True, meaning="m", source="s", groups=("curve",))
+    probes = tuple(dataclasses.replace(p, metrics=(*p.metrics, "calm")) if p.name == "noise" else p for p in audit.probes)
+    rows = tuple(
+        measurement(probe="noise", metric="calm", slice=slice, value=value)
+        for slice, value in (("clean", 0.625), ("typo@1", 0.5), ("typo@5", 0.375))
+    )
+    record = dataclasses.replace(bare(audit), measurements=rows, metrics=(*audit.metrics, calm), probes=probes)
+    found = section(parse(record), "noise")
+    assert len(found.xpath(".//img")) == 1
+    assert "Calmness by kind of noise and severity" in words(found)
+
+
 def test_tsne_says_that_it_is_no_evidence(page):
     text = words(section(page, "collapse"))
     assert text.count("are not evidence, and no verdict rests on this picture") == 2
@@ -216,13 +230,21 @@ def test_doses_stand_in_rising_order_with_what_clean_data_mean(audit, page):
     by_share = next(table for caption, table in tables.items() if "wrong training labels" in caption)
     assert [words(cell) for cell in by_share.xpath(".//thead//th")] == ["Metric", "Model", "0", "0.3"]
     wanted = next(m for m in audit.measurements if (m.method, m.metric, m.slice) == ("lora", "memorisation", "flips=noise:0.3"))
-    assert value_text(wanted.value, "memorisation").replace("\N{NO-BREAK SPACE}", " ") in words(by_share)
+    assert value_text(wanted.value, synthetic.METRICS["memorisation"]).replace("\N{NO-BREAK SPACE}", " ") in words(by_share)
 
 
 def test_without_two_doses_there_is_no_curve(audit):
     kept = tuple(m for m in audit.measurements if m.condition in ("noise:0.3", "clean") and not m.slice.startswith("flips="))
     page = parse(dataclasses.replace(audit, measurements=kept))
     assert not [caption for caption in page.xpath("//caption") if "wrong training labels" in words(caption)]
+
+
+@pytest.mark.parametrize("condition", ["noise:much", "noise:", "noise:0.1+imbalance:20"])
+def test_a_condition_that_is_no_single_dose_is_on_no_curve(audit, condition):
+    rows = tuple(measurement(probe="noise", metric="memorisation", condition=c) for c in ("noise:0.1", "noise:0.3", condition))
+    page = parse(dataclasses.replace(bare(audit), measurements=rows))
+    (table,) = [t for t in section(page, "noise").xpath(".//table") if "share of wrong training labels" in words(t.xpath("./caption")[0])]
+    assert [words(cell) for cell in table.xpath(".//thead//th")] == ["Metric", "Model", "0.1", "0.3"]
 
 
 def test_weights_and_layers_are_shown_and_their_absence_is_said(audit, page):
@@ -254,18 +276,14 @@ def test_small_groups_are_marked(audit):
 
 
 @pytest.mark.parametrize("text", ["Shouting", *synthetic.HOSTILE.values()])
-def test_a_probe_from_elsewhere_has_a_section_and_its_words_are_inert(audit, text, monkeypatch):
-    for table in ("METRICS", "METRICS_OF", "PROBE_TITLES"):
-        for name in ("loud", "shout"):
-            monkeypatch.delitem(getattr(vocabulary, table), name, raising=False)
-    metrics = {"loud": {"title": text, "unit": "share", "higher_is_better": False, "meaning": text, "source": text}}
-    extensions = {"shout": {"title": text, "metrics": metrics}, "noise": {"title": "replaced", "metrics": {"accuracy": "?"}}}
+def test_a_probe_from_elsewhere_has_a_section_and_its_words_are_inert(audit, text):
+    loud = Metric(name="loud", title=text, unit="share", higher_is_better=False, meaning=text, source=text)
+    shout = ProbeRow(name="shout", title=text, metrics=("loud",))
     row = measurement(probe="shout", metric="loud", value=0.25)
-    changed = dataclasses.replace(bare(audit), measurements=(row,), provenance={"extensions": extensions})
+    changed = dataclasses.replace(bare(audit), measurements=(row,), probes=(*audit.probes, shout), metrics=(*audit.metrics, loud))
     page = parse(changed)
     assert "25.0" in words(section(page, "shout"))
     assert not page.xpath("//script")
-    assert "replaced" not in words(section(page, "noise"))
 
 
 def test_an_empty_audit_still_renders():
@@ -273,5 +291,5 @@ def test_an_empty_audit_still_renders():
         models=(), status="empty", config={}, provenance={}, measurements=(), comparisons=(), claims=(), series=(), samples=(), cells=()
     )
     page = parse(empty)
-    assert len(page.xpath("//main/section")) == len(SECTIONS) + 1
+    assert len(page.xpath("//main/section")) == len(SECTIONS)
     assert page.xpath("//img") == []

@@ -3,16 +3,17 @@
 import dataclasses
 
 import pytest
+from synthetic_audit import METRICS, SHA256
 
+from balora_audit.metric import Metric, Sentence
 from balora_audit.records import Comparison
 from balora_audit.report.rows import Reader
 from balora_audit.report.sentences import claim_sentence, verdict_sentence
-from balora_audit.vocabulary import METRICS
 
 
 @pytest.fixture(scope="module")
 def reader(audit):
-    return Reader(audit)
+    return Reader(audit, audit_sha256=SHA256)
 
 
 def comparison(**changes):
@@ -70,7 +71,32 @@ def test_every_metric_has_a_sentence(reader, metric, delta):
 
 def test_braces_in_a_title_are_only_text(audit):
     models = tuple(dataclasses.replace(model, title="{size}{0}") if model.name == "balora" else model for model in audit.models)
-    assert verdict_sentence(Reader(dataclasses.replace(audit, models=models)), comparison()).startswith("{size}{0} lost 3.1 points")
+    assert verdict_sentence(Reader(dataclasses.replace(audit, models=models), audit_sha256=SHA256), comparison()).startswith(
+        "{size}{0} lost 3.1 points"
+    )
+
+
+@pytest.mark.parametrize("form", ["{candidate.__class__}", "{0}", "{", "{size:>999999999}", "{unknown}"])
+def test_a_form_from_elsewhere_is_only_text(audit, form):
+    odd = Metric(
+        name="odd", title="odd", unit="share", higher_is_better=True, meaning="", source="", sentence=Sentence(form=f"{form} {{word}}")
+    )
+    reader = Reader(dataclasses.replace(audit, metrics=(odd,)), audit_sha256=SHA256)
+    assert said(reader, metric="odd").startswith(f"{form} lower (95 %")
+
+
+def test_a_form_that_reorders_text_cannot_reach_the_words_around_it(audit):
+    sentence = Sentence(form="\u202e{candidate} {word}", less="\u202eless")
+    odd = Metric(name="odd", title="odd", unit="share", higher_is_better=True, meaning="", source="", sentence=sentence)
+    reader = Reader(dataclasses.replace(audit, metrics=(odd,)), audit_sha256=SHA256)
+    assert said(reader, metric="odd").startswith("\u2068\u202eBA-LoRA \u2068\u202eless\u2069\u2069 (95 %")
+
+
+@pytest.mark.parametrize(("slice", "shown"), [("class=a@b", "a@b"), ("typo@3", "typo, severity 3")])
+def test_a_claim_on_a_part_says_which(audit, slice, shown):
+    claim = dataclasses.replace(audit.claims[0], slice=slice)
+    reader = Reader(dataclasses.replace(audit, claims=(claim,)), audit_sha256=SHA256)
+    assert f"than LoRA on {shown} by more than" in claim_sentence(reader, comparison(slice=slice))
 
 
 def test_a_claim_says_which_way_is_better(reader):

@@ -1,79 +1,87 @@
-"""The report's sections, in order: (reader of a record) → blocks."""
+"""The report's sections, in order. A section is one file here, and one line in `SECTIONS`.
+
+Another package adds one with an entry point in the group ``balora_audit.sections`` that names a `SectionBuilder`; its name is
+the section's. Such a section is part of a page only where its package is installed when the page is made: a report that is
+rendered, or verified, elsewhere lacks it, and its probe's numbers stand there as tables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
-from balora_audit.report.blocks import Block, Details, Figure, Samples, Section, Table
+from balora_audit.extensions import find_extensions
+from balora_audit.report.blocks import Note, Section
+from balora_audit.report.builder import SectionBuilder, blocks_or_reason
+from balora_audit.report.numbering import numbered
 from balora_audit.report.rows import Reader
-from balora_audit.report.sections.collapse import collapse
-from balora_audit.report.sections.crosswalk import crosswalk
-from balora_audit.report.sections.drift import drift
-from balora_audit.report.sections.effects import effects
-from balora_audit.report.sections.extensions import extension, foreign_probes
-from balora_audit.report.sections.harness import harness
-from balora_audit.report.sections.imbalance import imbalance
-from balora_audit.report.sections.limits import limits
-from balora_audit.report.sections.models import models
-from balora_audit.report.sections.noise import noise
-from balora_audit.report.sections.provenance import provenance
-from balora_audit.report.sections.samples import samples
-from balora_audit.report.sections.scope import scope
-from balora_audit.report.sections.summary import summary
-from balora_audit.report.sections.verdicts import verdicts
+from balora_audit.report.sections.collapse import COLLAPSE
+from balora_audit.report.sections.crosswalk import CROSSWALK
+from balora_audit.report.sections.drift import DRIFT
+from balora_audit.report.sections.effects import EFFECTS
+from balora_audit.report.sections.harness import HARNESS
+from balora_audit.report.sections.imbalance import IMBALANCE
+from balora_audit.report.sections.limits import LIMITS
+from balora_audit.report.sections.models import MODELS
+from balora_audit.report.sections.noise import NOISE
+from balora_audit.report.sections.other_probes import for_other_probes
+from balora_audit.report.sections.provenance import PROVENANCE
+from balora_audit.report.sections.samples import SAMPLES
+from balora_audit.report.sections.scope import SCOPE
+from balora_audit.report.sections.summary import SUMMARY
+from balora_audit.report.sections.verdicts import VERDICTS
 
-__all__ = ["SECTIONS", "build"]
+__all__ = ["SECTIONS", "SectionBuilder", "available", "blocks_or_reason", "build"]
 
-SECTIONS: dict[str, Callable[[Reader], Section]] = {
-    "summary": summary,
-    "verdicts": verdicts,
-    "scope": scope,
-    "models": models,
-    "effects": effects,
-    "noise": noise,
-    "imbalance": imbalance,
-    "collapse": collapse,
-    "drift": drift,
-    "harness": harness,
-    "samples": samples,
-    "provenance": provenance,
-    "limits": limits,
+SECTIONS: dict[str, SectionBuilder] = {
+    "summary": SUMMARY,
+    "verdicts": VERDICTS,
+    "scope": SCOPE,
+    "models": MODELS,
+    "effects": EFFECTS,
+    "noise": NOISE,
+    "imbalance": IMBALANCE,
+    "collapse": COLLAPSE,
+    "drift": DRIFT,
+    "harness": HARNESS,
+    "samples": SAMPLES,
+    "provenance": PROVENANCE,
+    "limits": LIMITS,
+    "crosswalk": CROSSWALK,
 }
 
 
-def build(reader: Reader, audit_sha256: str) -> list[Section]:
-    """Return all sections with figures and tables numbered; the last one carries the hash of ``audit.json``."""
+def available() -> dict[str, SectionBuilder]:
+    """Return the sections of this package and those that installed packages bring, in the order of the page."""
+    foreign = find_extensions("section", _check, SECTIONS).things.values()
+    ordered = [
+        builder for section in SECTIONS.values() for builder in (section, *(found for found in foreign if found.after == section.name))
+    ]
+    return {builder.name: builder for builder in ordered}
+
+
+def build(reader: Reader) -> list[Section]:
+    """Return all sections of a record, numbered. One from another package that raises becomes a note that says so."""
+    builders = available()
+    shown = {builder.probe for builder in builders.values() if builder.probe is not None}
     sections: list[Section] = []
-    for name, section in SECTIONS.items():
-        sections.append(section(reader))
+    for name, builder in builders.items():
+        sections.append(builder.build(reader) if name in SECTIONS else _guarded(builder, reader))
         if name == "harness":
-            sections += [extension(reader, probe) for probe in foreign_probes(reader)]
-    sections.append(crosswalk(audit_sha256))
-    numbers = _Numbers()
-    return [replace(section, blocks=tuple(numbers.label(block) for block in section.blocks)) for section in sections]
+            sections += [other.build(reader) for other in for_other_probes(reader, shown, builders)]
+    return numbered(sections)
 
 
-class _Numbers:
-    """Counts figures and tables while it labels them."""
+def _check(name: str, thing: object) -> SectionBuilder:
+    if not isinstance(thing, SectionBuilder):
+        raise TypeError(f"a section must be a SectionBuilder, got {type(thing).__name__}")
+    if thing.name != name:
+        raise ValueError(f"its name is {thing.name!r}, and that of its entry point {name!r}")
+    if thing.after not in SECTIONS:
+        raise ValueError(f"it must follow one of {', '.join(SECTIONS)}, got {thing.after!r}")
+    return thing
 
-    def __init__(self) -> None:
-        self.figures = 0
-        self.tables = 0
 
-    def label(self, block: Block) -> Block:
-        if isinstance(block, Table):
-            return self._table(block)
-        if isinstance(block, Figure):
-            self.figures += 1
-            named = f"Figure {self.figures}"
-            return replace(block, label=named, table=None if block.table is None else self._table(block.table))
-        if isinstance(block, Samples):
-            return replace(block, table=self._table(block.table))
-        if isinstance(block, Details):
-            return replace(block, blocks=tuple(self.label(inner) for inner in block.blocks))
-        return block
-
-    def _table(self, table: Table) -> Table:
-        self.tables += 1
-        return replace(table, label=f"Table {self.tables}")
+def _guarded(builder: SectionBuilder, reader: Reader) -> Section:
+    try:
+        return builder.build(reader)
+    except Exception as error:  # noqa: BLE001 - whatever a foreign package does, the audit's own sections must be shown
+        text = f"This section comes from another package and could not be made: {type(error).__name__}: {error}"
+        return Section(id=builder.name, title=builder.title, blocks=(Note(text=text, tone="warning"),))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from balora_audit.report.blocks import Block, Cell, Figure, Table
-from balora_audit.report.figures import Line, curves
-from balora_audit.report.numbers import MISSING, info
+from balora_audit.data.conditions import parse
+from balora_audit.errors import ConfigurationError
+from balora_audit.report.blocks import Block
+from balora_audit.report.charts import Place, curves_over, table_over
 from balora_audit.report.rows import Reader
-from balora_audit.report.tables import line, whiskers
+from balora_audit.slices import ALL, Slice
 
 __all__ = ["doses"]
 
@@ -28,51 +29,44 @@ def doses(reader: Reader, probe: str, kind: str, metrics: Sequence[str], caption
     places = _places(reader, probe, kind, metrics)
     if len(places) < 2:
         return []
-    panels: dict[str, list[Line]] = {}
-    rows: list[tuple[Cell, ...]] = []
-    for metric in metrics:
-        for number, model in enumerate(reader.models):
-            found = [reader.get(probe, metric, slice, condition, model) for _, condition, slice in places]
-            points = [(float(x), f) for x, f in enumerate(found) if f is not None and f.value is not None]
-            if points:
-                panels.setdefault(info(metric).title, []).append(line(number, reader.title(model), points))
-                rows.append((info(metric).title, reader.title(model), *(MISSING if f is None else f.cell for f in found)))
-    if not panels:
-        return []
-    shares = all(info(metric).unit == "share" for metric in metrics)
-    ticks = [dose for dose, _, _ in places]
-    x_label = f"{_SAID[kind]} (evenly spaced)"
-    shown = curves(panels, x_label=x_label, y_label="share of items, %" if shares else "value", ticks=ticks, shared_y=shares)
-    return [
-        Figure(
-            uri=shown.uri,
-            width=shown.width,
-            height=shown.height,
-            alt=f"Line charts over the {_SAID[kind]}: one panel per measure ({', '.join(panels)}), one line per model.",
-            caption=f"{caption} {whiskers(reader)}",
-            table=Table(
-                caption=f"By {_SAID[kind]}",
-                columns=("Metric", "Model", *ticks),
-                align="ll" + "r" * len(ticks),
-                rows=tuple(rows),
-                headers=2,
-            ),
-        )
-    ]
+    figure = curves_over(
+        reader,
+        probe,
+        metrics,
+        places,
+        x_label=f"{_SAID[kind]} (evenly spaced)",
+        over=f"the {_SAID[kind]}",
+        caption=caption,
+        table=table_over(reader, probe, metrics, places, f"By {_SAID[kind]}"),
+    )
+    return [] if figure is None else [figure]
 
 
-def _places(reader: Reader, probe: str, kind: str, metrics: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return (dose as printed, condition, slice) in rising order."""
-    found: list[tuple[float, str, str, str]] = []
+def _places(reader: Reader, probe: str, kind: str, metrics: Sequence[str]) -> list[Place]:
+    """Return the doses with their condition and slice, in rising order."""
+    found: list[tuple[float, Place]] = []
     for condition in reader.conditions(probe, metrics):
-        name, _, dose = condition.partition(":")
-        if name == kind and "+" not in condition and any("all" in reader.slices(probe, metric, condition) for metric in metrics):
-            found.append((float(dose), dose, condition, "all"))
+        dose = _dose(condition, kind)
+        if dose is not None and _has(reader, probe, metrics, condition, ALL):
+            found.append((dose, (f"{dose:g}", condition, ALL)))
     if not found:
         return []
-    largest = max(found)[2]
-    if kind == "noise" and any(f"flips={largest}" in reader.slices(probe, metric, "clean") for metric in metrics):
-        found.append((0.0, "0", "clean", f"flips={largest}"))
-    if kind == "imbalance" and any("all" in reader.slices(probe, metric, "clean") for metric in metrics):
-        found.append((1.0, "1", "clean", "all"))
-    return [place[1:] for place in sorted(found)]
+    flipped = Slice("flips", max(found)[1][1])
+    if kind == "noise" and _has(reader, probe, metrics, "clean", flipped):
+        found.append((0.0, ("0", "clean", flipped)))
+    if kind == "imbalance" and _has(reader, probe, metrics, "clean", ALL):
+        found.append((1.0, ("1", "clean", ALL)))
+    return [place for _, place in sorted(found)]
+
+
+def _dose(condition: str, kind: str) -> float | None:
+    """Return the dose of a condition of this kind alone; None of any other, and of one that this version cannot read."""
+    try:
+        doses = dict(parse(condition).doses)
+    except ConfigurationError:
+        return None
+    return doses.get(kind) if len(doses) == 1 else None
+
+
+def _has(reader: Reader, probe: str, metrics: Sequence[str], condition: str, slice: Slice) -> bool:
+    return any(slice in reader.slices(probe, metric, condition) for metric in metrics)

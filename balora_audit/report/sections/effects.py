@@ -1,23 +1,24 @@
-"""Section 5: every paired difference, as forest plots by unit and as their twin tables."""
+"""Every paired difference, as forest plots by unit and as their twin tables."""
 
 from __future__ import annotations
 
+from balora_audit.metric import Metric
 from balora_audit.records import Comparison
-from balora_audit.report.blocks import Block, Details, Figure, Note, Section
+from balora_audit.report.blocks import Block, Details, Figure, Note
+from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.figures_effects import Effect, forest
-from balora_audit.report.numbers import condition_title, info, scale
+from balora_audit.report.numbers import condition_title, scale
 from balora_audit.report.rows import Reader
 from balora_audit.report.style import label
 from balora_audit.report.tables import comparison_table
-from balora_audit.vocabulary import PROBE_TITLES
 
-__all__ = ["effects"]
+__all__ = ["EFFECTS"]
 
 _MOST_LETTERS = 28
 _DIRECTION = {True: " · ↑ better", False: " · ↓ better", None: ""}
 
 
-def effects(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return the declared claims drawn by metric family with their table, then the exploratory differences by probe."""
     rows = reader.record.comparisons
     declared = [row for row in rows if row.claim is not None]
@@ -31,35 +32,40 @@ def effects(reader: Reader) -> Section:
     other = [row for row in rows if row.claim is None]
     for probe in dict.fromkeys(row.probe for row in other):
         chosen = [row for row in other if row.probe == probe]
-        title = PROBE_TITLES.get(probe, probe)
+        title = reader.probe_title(probe)
         caption = f"{title}: differences that were not declared in advance; no verdict, no correction for their number"
         table = comparison_table(reader, caption, chosen, verdicts=False)
         inner: tuple[Block, ...] = (*_forests(reader, chosen), table)
         blocks.append(Details(summary=f"{title}: {len(chosen)} exploratory differences", blocks=inner))
-    return Section(id="effects", title="Effects overview", blocks=tuple(blocks))
+    return blocks
+
+
+EFFECTS = SectionBuilder(name="effects", title="Effects overview", blocks=_blocks)
 
 
 def _forests(reader: Reader, rows: list[Comparison]) -> list[Block]:
     families: dict[str, list[Comparison]] = {}
     for row in rows:
         if row.delta is not None and row.ci_low is not None and row.ci_high is not None:
-            families.setdefault("share" if info(row.metric).unit == "share" else row.metric, []).append(row)
+            families.setdefault(_unit(reader.metric(row.metric)), []).append(row)
     if not families:
         return [Note(text="None of these differences has an interval to draw.")]
-    return [_forest(reader, name, members) for name, members in families.items()]
+    return [_forest(reader, unit, members) for unit, members in families.items()]
 
 
-def _forest(reader: Reader, family: str, rows: list[Comparison]) -> Figure:
+def _unit(metric: Metric) -> str:
+    """Say what a difference is counted in: all shares have one axis, every other metric its own."""
+    if metric.unit == "share":
+        return "percentage points"
+    return metric.title + (" in nats" if metric.unit == "nats" else "")
+
+
+def _forest(reader: Reader, unit: str, rows: list[Comparison]) -> Figure:
     drawn = [_effect(reader, row) for row in rows]
-    known = info(family)
-    unit = "percentage points" if family == "share" else known.title + (f" in {known.unit}" if known.unit == "nats" else "")
-    shown = forest(drawn, x_label=f"Δ = candidate − baseline, {unit}")
     apart = sum(not low <= 0 <= high for low, high in ((row.low, row.high) for row in drawn))
     margins = "; band: the margin" if any(row.margin is not None for row in drawn) else ""
     return Figure(
-        uri=shown.uri,
-        width=shown.width,
-        height=shown.height,
+        picture=forest(drawn, x_label=f"Δ = candidate − baseline, {unit}"),
         alt=f"Forest plot of {len(drawn)} paired differences in {unit}: intervals, the zero line and margins. The table has all numbers.",
         caption=f"{apart} of {len(drawn)} intervals exclude zero. Differences in {unit}, {reader.level} intervals{margins}, "
         "coloured by candidate.",
@@ -67,11 +73,10 @@ def _forest(reader: Reader, family: str, rows: list[Comparison]) -> Figure:
 
 
 def _effect(reader: Reader, row: Comparison) -> Effect:
-    by = scale(row.metric)
-    where = "" if row.slice in ("all", "clean") else f" [{row.slice}]"
+    by = scale(reader.metric(row.metric))
     candidate, baseline = reader.title(row.candidate), reader.title(row.baseline)
     return Effect(
-        group=f"{info(row.metric).title}{where} · {condition_title(row.condition)}{_DIRECTION[row.higher_is_better]}",
+        group=f"{reader.metric_title(row)} · {condition_title(row.condition)}{_DIRECTION[row.higher_is_better]}",
         text=f"{label(candidate, _MOST_LETTERS)} − {label(baseline, _MOST_LETTERS)}",
         model=reader.place(row.candidate),
         candidate=candidate,

@@ -1,18 +1,19 @@
-"""Section 13: what this audit does not say, what was not measured, and every metric in one sentence."""
+"""What this audit does not say, what was not measured, and every metric in one sentence."""
 
 from __future__ import annotations
 
-from balora_audit.report.blocks import Block, Definitions, Details, Note, Section, Table
-from balora_audit.report.numbers import condition_title, info
+from balora_audit.report.blocks import Block, Definitions, Details, Note, Table
+from balora_audit.report.builder import SectionBuilder
+from balora_audit.report.numbers import condition_title
 from balora_audit.report.rows import Reader
-from balora_audit.vocabulary import BUILT_IN, PROBE_TITLES
+from balora_audit.slices import ALL
 
-__all__ = ["limits"]
+__all__ = ["LIMITS"]
 
 _MOST_ROWS = 60
 
 
-def limits(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return the limits in words, the quantities without a value and why, and the glossary."""
     blocks: list[Block] = [
         Note(
@@ -25,7 +26,7 @@ def limits(reader: Reader) -> Section:
         ),
     ]
     present = {row.probe for row in reader.record.measurements}
-    absent = [PROBE_TITLES[name] for name in BUILT_IN if name not in present]
+    absent = [reader.probe_title(probe.name) for probe in reader.record.probes if probe.name not in present]
     if absent:
         blocks.append(Note(text=f"Not part of this audit: {', '.join(absent)}.", tone="warning"))
     blocks += _unmeasured(reader)
@@ -33,18 +34,22 @@ def limits(reader: Reader) -> Section:
         [*(row.metric for row in reader.record.measurements), *(row.metric for row in reader.record.comparisons)],
     )
     if used:
-        rows = tuple((info(name).title, f"{info(name).meaning} ({info(name).source})") for name in used)
+        known = [reader.metric(name) for name in used]
+        rows = tuple((metric.title, f"{metric.meaning} ({metric.source})") for metric in known)
         blocks.append(
             Details(summary=f"Glossary: {len(used)} metrics, each in one sentence with its source", blocks=(Definitions(rows=rows),))
         )
-    return Section(id="limits", title="Limits and glossary", blocks=tuple(blocks))
+    return blocks
+
+
+LIMITS = SectionBuilder(name="limits", title="Limits and glossary", blocks=_blocks)
 
 
 def _unmeasured(reader: Reader) -> list[Block]:
     rows = tuple(
         dict.fromkeys(
             (
-                f"{PROBE_TITLES.get(row.probe, row.probe)}: {info(row.metric).title}" + ("" if row.slice == "all" else f" [{row.slice}]"),
+                f"{reader.probe_title(row.probe)}: {reader.metric_title(row, (ALL,))}",
                 reader.title(row.method),
                 condition_title(row.condition),
                 str(row.reason),

@@ -1,26 +1,26 @@
-"""Section 4: how each model was made, what each training run did, and its loss."""
+"""How each model was made, what each training run did, and its loss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from balora_audit.records import Series
-from balora_audit.report.blocks import Block, Cell, Details, Figure, Note, Section, Table
-from balora_audit.report.figures import Line, curves
-from balora_audit.report.numbers import MISSING, bytes_text, condition_title, count_text, digits
+from balora_audit.report.blocks import Block, Details, Figure, Note, Table, TableCell
+from balora_audit.report.builder import SectionBuilder
+from balora_audit.report.charts import Trace, series_points, traced, traces
+from balora_audit.report.numbers import MISSING, bytes_text, condition_title, count_text, digits, isolated
 from balora_audit.report.rows import Reader
 from balora_audit.report.sections.summary import STATUS, place
 
-__all__ = ["models"]
+__all__ = ["MODELS"]
 
 _STEP_HEADS = ("First", "20 %", "40 %", "60 %", "80 %", "Last")
-_TABLE_STEPS = len(_STEP_HEADS)
 _MOST_POINTS = 400
-_TERMS = ("consistency", "diversity", "spectral")
+_NO_TERMS = {"step", "total", "task"}
 _MOST_OPEN = 16
 
 
-def models(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return the model matrix and the training curves."""
     blocks: list[Block] = [_setup(reader) if reader.models else Note(text="No model is on record.")]
     count = len(reader.record.cells)
@@ -28,16 +28,14 @@ def models(reader: Reader) -> Section:
         blocks.append(Details(summary=f"What each of the {count} training runs did", blocks=(_runs(reader),)))
     else:
         blocks.append(_runs(reader) if count else Note(text="No training run is on record."))
-    figure = _losses(reader)
-    blocks.append(figure if figure is not None else Note(text="No training losses are on record.", tone="quiet"))
-    terms = _penalties(reader)
-    if terms is not None:
-        blocks.append(terms)
-    return Section(id="models", title="Model matrix", blocks=tuple(blocks))
+    return [*blocks, *_losses(reader), *_terms(reader)]
+
+
+MODELS = SectionBuilder(name="models", title="Model matrix", blocks=_blocks)
 
 
 def _setup(reader: Reader) -> Table:
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[TableCell, ...]] = [
         (
             model.title,
             model.method,
@@ -60,7 +58,7 @@ def _setup(reader: Reader) -> Table:
 def _runs(reader: Reader) -> Table:
     cells = reader.record.cells
     terms = list(dict.fromkeys(term for cell in cells for term in cell.losses))
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[TableCell, ...]] = [
         (
             reader.title(cell.method),
             condition_title(cell.condition),
@@ -95,85 +93,54 @@ def _regularizers(settings: object) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None) or "none"
 
 
-def _losses(reader: Reader) -> Figure | None:
+def _losses(reader: Reader) -> list[Block]:
     """Return the task loss: one panel per training condition."""
-    found = [(series, condition_title(series.condition), "task") for series in reader.series("training", "losses")]
-    return _drawn(
-        reader,
-        found,
-        y_label="task loss, nats",
-        alt="Line charts of the task loss over training steps: one panel per training condition, one line per model.",
-        caption="Task loss by training step, first seed, shared axes. All models of a panel saw the same examples in the same order.",
-        table_caption="Task loss at evenly spaced steps (loss at step)",
-    )
-
-
-def _penalties(reader: Reader) -> Figure | None:
-    """Return the regularizers' terms: one panel per term and training condition, each with a scale of its own."""
-    found = [
-        (series, f"{term}, {condition_title(series.condition)}", term)
-        for term in _TERMS
-        for series in reader.series("training", "losses")
-        if term in series.columns
+    losses = [(condition_title(series.condition), series, series_points(series, "step", "task")) for series in _series(reader)]
+    shown = traces(reader, losses, _MOST_POINTS)
+    if not shown:
+        return [Note(text="No training losses are on record.", tone="quiet")]
+    return [
+        Figure(
+            picture=traced(shown, x_label="training step", y_label="task loss, nats"),
+            alt="Line charts of the task loss over training steps: one panel per training condition, one line per model.",
+            caption="Task loss by training step, first seed, shared axes. All models of a panel saw the same examples in the same order.",
+            table=_at_steps(shown, "Task loss at evenly spaced steps (loss at step)", "Trained on"),
+        )
     ]
-    return _drawn(
-        reader,
-        found,
-        y_label="unweighted term",
-        alt="Line charts of the regularizers' terms over training steps: one panel per term and condition, one line per model.",
-        caption=(
-            "The regularizers' terms by training step, first seed, before their weights are applied; each panel has its own scale. "
-            "A term is computed, and drawn, only while its weight is positive."
-        ),
-        table_caption="Regularizer terms at evenly spaced steps (term at step)",
-        shared_y=False,
-    )
 
 
-def _drawn(
-    reader: Reader,
-    found: Sequence[tuple[Series, str, str]],
-    *,
-    y_label: str,
-    alt: str,
-    caption: str,
-    table_caption: str,
-    shared_y: bool = True,
-) -> Figure | None:
-    """Draw a column of each (series, panel, column) over the steps, for the first seed."""
-    first = min((series.seed for series, _, _ in found), default=0)
-    panels: dict[str, list[Line]] = {}
-    rows: list[tuple[Cell, ...]] = []
-    for series, panel, column in found:
-        points = _points(series, column)
-        if series.seed != first or not points:
-            continue
-        thin = points[:: max(1, -(-len(points) // _MOST_POINTS))]
-        title = reader.title(series.method)
-        line = Line(model=reader.place(series.method), name=title, x=[x for x, _ in thin], y=[y for _, y in thin])
-        panels.setdefault(panel, []).append(line)
-        at = [points[round(i * (len(points) - 1) / (_TABLE_STEPS - 1))] for i in range(_TABLE_STEPS)]
-        rows.append((title, panel, *(f"{digits(y)} at {x:g}" for x, y in at)))
-    if not panels:
-        return None
-    shown = curves(panels, x_label=f"training step (seed {first})", y_label=y_label, shared_y=shared_y)
-    return Figure(
-        uri=shown.uri,
-        width=shown.width,
-        height=shown.height,
-        alt=alt,
-        caption=caption,
-        table=Table(
-            caption=table_caption,
-            columns=("Model", "Trained on" if shared_y else "Term", *_STEP_HEADS),
-            align="lc" + "r" * _TABLE_STEPS,
-            rows=tuple(rows),
-            headers=2,
-        ),
-    )
+def _terms(reader: Reader) -> list[Block]:
+    """Return the regularizers' terms: one panel per term and training condition, each with a scale of its own."""
+    names = dict.fromkeys(name for series in _series(reader) for name in series.columns if name not in _NO_TERMS)
+    terms = [
+        (f"{isolated(name)}, {condition_title(series.condition)}", series, series_points(series, "step", name))
+        for name in names
+        for series in _series(reader)
+        if name in series.columns
+    ]
+    shown = traces(reader, terms, _MOST_POINTS)
+    if not shown:
+        return []
+    return [
+        Figure(
+            picture=traced(shown, x_label="training step", y_label="unweighted term", shared_y=False),
+            alt="Line charts of the regularizers' terms over training steps: one panel per term and condition, one line per model.",
+            caption="The regularizers' terms by training step, first seed, before their weights are applied; each panel has its own scale. "
+            "A term is computed, and drawn, only while its weight is positive.",
+            table=_at_steps(shown, "Regularizer terms at evenly spaced steps (term at step)", "Term"),
+        )
+    ]
 
 
-def _points(series: Series, column: str) -> list[tuple[float, float]]:
-    columns = series.columns
-    pairs = zip(columns.get("step", ()), columns.get(column, ()), strict=False)
-    return [(float(x), float(y)) for x, y in pairs if isinstance(x, float | int) and isinstance(y, float | int)]
+def _series(reader: Reader) -> list[Series]:
+    return reader.series("training", "losses")
+
+
+def _at_steps(shown: Sequence[Trace], caption: str, head: str) -> Table:
+    rows: list[tuple[TableCell, ...]] = []
+    for trace in shown:
+        last = len(trace.points) - 1
+        at = [trace.points[round(i * last / (len(_STEP_HEADS) - 1))] for i in range(len(_STEP_HEADS))]
+        rows.append((trace.line.name, trace.panel, *(f"{digits(y)} at {x:g}" for x, y in at)))
+    columns = ("Model", head, *_STEP_HEADS)
+    return Table(caption=caption, columns=columns, align="lc" + "r" * len(_STEP_HEADS), rows=tuple(rows), headers=2)

@@ -1,4 +1,4 @@
-"""Section 12: where everything came from and how to repeat it. Any nested JSON is printed, whatever its keys."""
+"""Where everything came from and how to repeat it. Any nested JSON is printed, whatever its keys."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from balora_audit.report.blocks import Block, Cell, Code, Definitions, Details, Note, Section
+from balora_audit.report.blocks import Block, Code, Definitions, Details, Note, TableCell
+from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import MISSING
 from balora_audit.report.rows import Reader
 
-__all__ = ["provenance"]
+__all__ = ["PROVENANCE"]
 
 _MOST_ENTRIES = 60
 _MOST_CHARACTERS = 600
@@ -20,7 +21,7 @@ _FOLD_FROM = 9
 _HASH = re.compile(r"[0-9a-f]{32,}")
 
 
-def provenance(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return commands, then every part of the provenance and the resolved configuration as names and values."""
     found = dict(reader.record.provenance)
     commands = found.pop("commands", None)
@@ -38,7 +39,10 @@ def provenance(reader: Reader) -> Section:
         blocks.append(Details(summary="Resolved configuration", blocks=(configuration,)))
     if not found and commands is None:
         blocks.append(Note(text="The audit holds no provenance: its numbers cannot be traced.", tone="warning"))
-    return Section(id="provenance", title="Provenance", blocks=tuple(blocks))
+    return blocks
+
+
+PROVENANCE = SectionBuilder(name="provenance", title="Provenance", blocks=_blocks)
 
 
 def _part(title: str, value: Mapping[str, Any]) -> list[Block]:
@@ -57,8 +61,8 @@ def _part(title: str, value: Mapping[str, Any]) -> list[Block]:
     return blocks
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Cell]]:
-    rows: list[tuple[str, Cell]] = []
+def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, TableCell]]:
+    rows: list[tuple[str, TableCell]] = []
     for key, inner in value.items():
         name = f"{prefix}{key}"
         if isinstance(inner, Mapping) and len(_json(inner)) > _SHORT:

@@ -1,29 +1,30 @@
-"""Section 11: the items themselves, as far as they are shown."""
+"""The items themselves, as far as they are shown."""
 
 from __future__ import annotations
 
 from balora_audit.records import SampleRow, SampleTable
-from balora_audit.report.blocks import Block, Cell, Note, Samples, Section, Table
+from balora_audit.report.blocks import Block, Note, Samples, Table, TableCell
+from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import MISSING, condition_title
 from balora_audit.report.rows import Reader
-from balora_audit.vocabulary import PROBE_TITLES
 
-__all__ = ["samples"]
+__all__ = ["SAMPLES"]
 
 _MOST_ROWS = 20
 _MOST_INPUT = 1200
 _MOST_ANSWER = 400
 
 
-def samples(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return the shown items with their selection rule and how many of how many they are."""
     blocks: list[Block] = [_samples(reader, table) for table in reader.record.samples]
-    if blocks:
-        text = "Texts are shown as the models read them, isolated from the page; control characters are spelled out."
-        blocks.insert(0, Note(text=text, tone="quiet"))
-    else:
-        blocks = [Note(text="No items are shown: none were kept for these data.")]
-    return Section(id="samples", title="Samples", blocks=tuple(blocks))
+    if not blocks:
+        return [Note(text="No items are shown: none were kept for these data.")]
+    text = "Texts are shown as the models read them, isolated from the page; control characters are spelled out."
+    return [Note(text=text, tone="quiet"), *blocks]
+
+
+SAMPLES = SectionBuilder(name="samples", title="Samples", blocks=_blocks)
 
 
 def _samples(reader: Reader, table: SampleTable) -> Samples:
@@ -31,7 +32,7 @@ def _samples(reader: Reader, table: SampleTable) -> Samples:
     remarks = any(row.note for row in shown)
     tail = ("Remark",) if remarks else ()
     return Samples(
-        title=f"{PROBE_TITLES.get(table.probe, table.probe)}: {table.title}",
+        title=f"{reader.probe_title(table.probe)}: {table.title}",
         rule=f"Selection: {table.rule}.",
         showing=f"Showing {len(shown):,} of {table.total:,}.",
         path=table.path,
@@ -44,7 +45,7 @@ def _samples(reader: Reader, table: SampleTable) -> Samples:
     )
 
 
-def _row(reader: Reader, row: SampleRow, *, remarks: bool) -> tuple[Cell, ...]:
+def _row(reader: Reader, row: SampleRow, *, remarks: bool) -> tuple[TableCell, ...]:
     answers = (row.answers.get(model) for model in reader.models)
     said = [MISSING if answer is None else _cut(answer, _MOST_ANSWER) for answer in answers]
     return (row.id, _cut(row.input, _MOST_INPUT), _cut(row.gold, _MOST_ANSWER), *said, *([row.note] if remarks else []))

@@ -1,4 +1,4 @@
-"""Section 3: what was asked, of what, and what was fixed before anything was computed."""
+"""What was asked, of what, and what was fixed before anything was computed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from balora_audit.records import claims_hash
-from balora_audit.report.blocks import Definitions, Details, Note, Section, Table
-from balora_audit.report.numbers import MISSING, condition_title, info, magnitude
+from balora_audit.report.blocks import Block, Definitions, Details, Note, Table
+from balora_audit.report.builder import SectionBuilder
+from balora_audit.report.numbers import MISSING, condition_title, magnitude
 from balora_audit.report.rows import Reader
 from balora_audit.report.sections.summary import place
-from balora_audit.vocabulary import PROBE_TITLES
 
-__all__ = ["scope"]
+__all__ = ["SCOPE"]
 
 
-def scope(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return the question, the models, the data, the conditions, the declared claims and the deviations."""
     record = reader.record
     data, model, config = _mapping(record.provenance, "data"), _mapping(record.provenance, "model"), record.config
@@ -30,14 +30,14 @@ def scope(reader: Reader) -> Section:
         ("Data", _joined(data.get("name"), _sizes(data))),
         ("Models compared", ", ".join(reader.titles.values()) or MISSING),
         ("Training conditions", "; ".join(f"{condition_title(name)} [{name}]" for name in conditions) or MISSING),
-        ("Probes", ", ".join(PROBE_TITLES.get(name, name) for name in probes) or MISSING),
+        ("Probes", ", ".join(reader.probe_title(name) for name in probes) or MISSING),
         ("Seeds", ", ".join(str(seed) for seed in reader.seeds) or MISSING),
         ("Intervals", intervals),
         ("Multiplicity", "Holm over the claims of each probe; verdicts rest on intervals and margins, not on p-values"),
         ("Deviations from the plan", _deviations(reader)),
     )
     if not record.claims:
-        return Section(id="scope", title="Scope", blocks=(Definitions(rows=rows), Note(text="No claims were declared.")))
+        return [Definitions(rows=rows), Note(text="No claims were declared.")]
     claims = Table(
         caption=f"The {len(record.claims)} claims, with margins, as declared before anything was computed",
         columns=("Candidate", "Baseline", "Metric", "Trained on", "Better is", "Margin"),
@@ -46,10 +46,10 @@ def scope(reader: Reader) -> Section:
             (
                 reader.title(claim.candidate),
                 reader.title(claim.baseline),
-                info(claim.metric).title + ("" if claim.slice in ("all", "clean") else f" [{claim.slice}]"),
+                reader.metric_title(claim),
                 condition_title(claim.condition),
                 "higher" if claim.higher_is_better else "lower",
-                magnitude(claim.margin, claim.metric),
+                magnitude(claim.margin, reader.metric(claim.metric)),
             )
             for claim in record.claims
         ),
@@ -62,7 +62,10 @@ def scope(reader: Reader) -> Section:
         summary=f"The {len(record.claims)} declared claims and their margins",
         blocks=(claims, proof) if declared is not None and not edited else (claims,),
     )
-    return Section(id="scope", title="Scope", blocks=(Definitions(rows=rows), *((warning,) if edited else ()), folded))
+    return [Definitions(rows=rows), *([warning] if edited else []), folded]
+
+
+SCOPE = SectionBuilder(name="scope", title="Scope", blocks=_blocks)
 
 
 def _mapping(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:

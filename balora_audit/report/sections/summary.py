@@ -1,13 +1,14 @@
-"""Section 1: what was completed, and what a reader must know before anything else."""
+"""What was completed, and what a reader must know before anything else."""
 
 from __future__ import annotations
 
 from balora_audit.records import Cell, Failure
-from balora_audit.report.blocks import Badge, Block, Note, Section, Stats
+from balora_audit.report.blocks import Badge, Block, Link, Links, Note, Stats
+from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import condition_title, isolated
 from balora_audit.report.rows import Reader
 
-__all__ = ["STATUS", "place", "summary"]
+__all__ = ["STATUS", "SUMMARY", "place"]
 
 STATUS: dict[str, Badge] = {
     "complete": Badge(icon="✓", word="complete", tone="good"),
@@ -18,7 +19,7 @@ STATUS: dict[str, Badge] = {
 }
 
 
-def summary(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return progress, sizes and every warning: what failed, what was skipped, what is limited."""
     record = reader.record
     numbers = sum(row.value is not None for row in record.measurements)
@@ -31,7 +32,7 @@ def summary(reader: Reader) -> Section:
                 ("models", str(len(record.models))),
                 ("seeds", str(len(reader.seeds))),
                 ("numbers measured", f"{numbers:,}"),
-                ("without a value", f"{empty:,}, reasons in section 13" if empty else "none"),
+                ("without a value", _reasons(empty) if empty else "none"),
             )
         )
     ]
@@ -41,7 +42,10 @@ def summary(reader: Reader) -> Section:
         if cell.status != "complete" and (cell.method, cell.condition, cell.seed) not in told:
             blocks.append(Note(text=f"{place(reader, cell)} {cell.status}: {cell.reason or 'no reason recorded'}", tone="warning"))
     blocks += [Note(text=text, tone="warning") for text in record.warnings]
-    return Section(id="summary", title="Summary", blocks=tuple(blocks))
+    return blocks
+
+
+SUMMARY = SectionBuilder(name="summary", title="Summary", blocks=_blocks)
 
 
 def place(reader: Reader, of: Cell | Failure) -> str:
@@ -49,6 +53,10 @@ def place(reader: Reader, of: Cell | Failure) -> str:
     model = "a unit of work" if of.method is None else reader.title(of.method)
     condition = "" if of.condition is None else f" ({condition_title(of.condition)})"
     return f"{model}{condition}" + ("" if of.seed is None else f", seed {of.seed}")
+
+
+def _reasons(empty: int) -> Links:
+    return Links(before=f"{empty:,}, reasons in ", links=(Link(section="limits", text="section {number}"),))
 
 
 def _failed(reader: Reader, failure: Failure) -> str:

@@ -1,30 +1,31 @@
-"""Section 2: one card per claim that was declared in advance, and all of them at a glance."""
+"""One card per claim that was declared in advance, and all of them at a glance."""
 
 from __future__ import annotations
 
-from balora_audit.records import Comparison
-from balora_audit.report.blocks import Badge, Block, Card, Cards, Cell, Note, Section, Stats, Table
-from balora_audit.report.numbers import condition_title, info, value_text
+from balora_audit.records import VERDICT_ICONS, Comparison, Verdict
+from balora_audit.report.blocks import Badge, Block, Card, Cards, Note, Stats, Table
+from balora_audit.report.builder import SectionBuilder
+from balora_audit.report.numbers import condition_title, value_text
 from balora_audit.report.rows import Reader
 from balora_audit.report.sentences import claim_sentence, verdict_sentence
-from balora_audit.vocabulary import PROBE_TITLES
 
-__all__ = ["VERDICTS", "verdicts"]
+__all__ = ["BADGES", "VERDICTS"]
 
-VERDICTS: dict[str, Badge] = {
-    "supported": Badge(icon="▲", word="supported", tone="good"),
-    "contradicted": Badge(icon="▼", word="contradicted", tone="bad"),
-    "equivalent": Badge(icon="≈", word="equivalent", tone="same"),
-    "inconclusive": Badge(icon="?", word="inconclusive", tone="open"),
-    "not run": Badge(icon="∅", word="not run", tone="none"),
-    "error": Badge(icon="!", word="error", tone="fault"),
+_TONES: dict[Verdict, str] = {
+    "supported": "good",
+    "contradicted": "bad",
+    "equivalent": "same",
+    "inconclusive": "open",
+    "not run": "none",
+    "error": "fault",
 }
+BADGES: dict[Verdict, Badge] = {verdict: Badge(icon=icon, word=verdict, tone=_TONES[verdict]) for verdict, icon in VERDICT_ICONS.items()}
 """Verdict → icon, word and tone; colour never stands alone."""
 
 _NOT_CLAIMED = "not claimed"
 
 
-def verdicts(reader: Reader) -> Section:
+def _blocks(reader: Reader) -> list[Block]:
     """Return the counts, a grid of all verdicts, and one card per declared claim, grouped by probe."""
     record = reader.record
     decided = [row for row in record.comparisons if row.claim is not None]
@@ -38,10 +39,10 @@ def verdicts(reader: Reader) -> Section:
         for claim in missing
     ]  # fmt: skip
     if not decided:
-        return Section(id="verdicts", title="Verdicts", blocks=(Note(text="No claim was declared for this audit."),))
-    counts = {name: sum((row.verdict or "not run") == name for row in decided) for name in VERDICTS}
+        return [Note(text="No claim was declared for this audit.")]
+    counts = {name: sum((row.verdict or "not run") == name for row in decided) for name in BADGES}
     blocks: list[Block] = [
-        Stats(rows=tuple((f"{VERDICTS[name].icon} {name}", str(count)) for name, count in counts.items() if count)),
+        Stats(rows=tuple((f"{BADGES[name].icon} {name}", str(count)) for name, count in counts.items() if count)),
         Note(
             text="Each claim says that one model is better than another by more than a margin fixed in advance. Supported: the "
             "whole interval lies beyond the margin on the better side. Contradicted: wholly beyond it on the worse side. "
@@ -52,38 +53,35 @@ def verdicts(reader: Reader) -> Section:
     ]
     for probe in dict.fromkeys(row.probe for row in decided):
         cards = tuple(_card(reader, row) for row in decided if row.probe == probe)
-        blocks.append(Cards(title=PROBE_TITLES.get(probe, probe), cards=cards))
-    return Section(id="verdicts", title="Verdicts", blocks=tuple(blocks))
+        blocks.append(Cards(title=reader.probe_title(probe), cards=cards))
+    return blocks
+
+
+VERDICTS = SectionBuilder(name="verdicts", title="Verdicts", blocks=_blocks)
 
 
 def _grid(reader: Reader, decided: list[Comparison]) -> Table:
     pairs = list(dict.fromkeys((row.candidate, row.baseline) for row in decided))
-    kinds = list(dict.fromkeys((row.metric, row.slice, row.condition, row.higher_is_better) for row in decided))
-    found = {(row.candidate, row.baseline, row.metric, row.slice, row.condition): row.verdict or "not run" for row in decided}
-    rows: list[tuple[Cell, ...]] = []
-    for metric, slice, condition, higher in kinds:
-        badges: list[Cell] = []
-        for candidate, baseline in pairs:
-            verdict = found.get((candidate, baseline, metric, slice, condition))
-            badges.append(_NOT_CLAIMED if verdict is None else VERDICTS[verdict])
-        name = info(metric).title + ("" if slice in ("all", "clean") else f" [{slice}]")
-        rows.append((name, condition_title(condition), "higher" if higher else "lower", *badges))
+    heads: dict[tuple[object, ...], tuple[str, ...]] = {}
+    badges: dict[tuple[object, ...], dict[tuple[str, str], Badge]] = {}
+    for row in decided:
+        kind = (row.metric, row.slice, row.condition, row.higher_is_better)
+        heads[kind] = (reader.metric_title(row), condition_title(row.condition), "higher" if row.higher_is_better else "lower")
+        badges.setdefault(kind, {})[row.candidate, row.baseline] = BADGES[row.verdict or "not run"]
     return Table(
         caption="All declared claims at a glance: is the first model better than the second?",
         columns=("Metric", "Trained on", "Better is", *(f"{reader.title(c)} over {reader.title(b)}" for c, b in pairs)),
         align="lcl" + "l" * len(pairs),
-        rows=tuple(rows),
+        rows=tuple((*head, *(badges[kind].get(pair, _NOT_CLAIMED) for pair in pairs)) for kind, head in heads.items()),
     )
 
 
 def _card(reader: Reader, row: Comparison) -> Card:
-    detail = "" if row.delta is None else (
-        f"{reader.title(row.candidate)} {value_text(row.candidate_value, row.metric)}, "
-        f"{reader.title(row.baseline)} {value_text(row.baseline_value, row.metric)}"
-    )  # fmt: skip
+    metric = reader.metric(row.metric)
+    values = ((row.candidate, row.candidate_value), (row.baseline, row.baseline_value))
     return Card(
-        badge=VERDICTS[row.verdict or "not run"],
+        badge=BADGES[row.verdict or "not run"],
         claim=claim_sentence(reader, row),
         sentence=verdict_sentence(reader, row),
-        detail=detail,
+        detail="" if row.delta is None else ", ".join(f"{reader.title(model)} {value_text(value, metric)}" for model, value in values),
     )
