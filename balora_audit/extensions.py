@@ -1,106 +1,87 @@
-"""Probes and kinds of noise from other packages, found through the entry-point group ``balora_audit.probes``.
+"""What other packages bring, found through entry points: one group for each kind of thing, ``balora_audit.<kind>``.
 
-What an entry point names is a `balora_audit.probes.Probe` (with ``title`` and ``metrics`` beside what the built-in ones have) or a
-`balora_audit.data.perturbations.Perturbation`. See docs/extending.md.
+Nothing is registered anywhere: a registry is its package's own literal table together with what was found here, as a new value.
+See docs/extending.md.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from balora_audit.data.perturbations import PERTURBATIONS, Perturbation
 from balora_audit.errors import ConfigurationError
-from balora_audit.probes import PROBES
-from balora_audit.vocabulary import METRICS, MetricInfo, learn
 
-__all__ = ["GROUP", "Extension", "described", "extensions", "require"]
+__all__ = ["Extension", "Extensions", "described", "find_extensions"]
 
-GROUP = "balora_audit.probes"
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """One entry point: what it registered, or why it could not be used."""
+    """One entry point: who brings it, and why it could not be used if it could not."""
 
+    kind: str
     name: str
     package: str
     version: str
-    kind: str | None = None
     failure: str | None = None
 
 
-@cache
-def extensions() -> tuple[Extension, ...]:
-    """Find, load and register what installed packages offer, once; one that fails is kept with its reason and harms no other."""
-    found = importlib.metadata.entry_points(group=GROUP)
-    return tuple(_register(point) for point in sorted(found, key=lambda point: (point.name, point.value)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extensions(Generic[Thing]):
+    """The extensions of one kind: those that can be used by name, and all of them with their origin.
 
+    ``taken`` are the names that the package itself uses; an extension that wanted one of them is refused and replaces nothing.
+    """
 
-def require(names: Mapping[str, tuple[str, ...]]) -> None:
-    """Raise `ConfigurationError` when a named probe or kind of noise is an extension that could not be used."""
-    for extension in extensions():
-        for kind, wanted in names.items():
-            if extension.failure is not None and extension.name in wanted and extension.name not in (*PROBES, *PERTURBATIONS):
+    things: Mapping[str, Thing]
+    origins: tuple[Extension, ...]
+    taken: frozenset[str] = frozenset()
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise `ConfigurationError` where one of the names is an extension that could not be used."""
+        missing = {name for name in names if name not in self.things and name not in self.taken}
+        for found in self.origins:
+            if found.failure is not None and found.name in missing:
                 raise ConfigurationError(
-                    f"the {kind} {extension.name!r} comes with the package {extension.package} {extension.version}, which cannot be "
-                    f"used: {extension.failure}"
+                    f"the {found.kind} {found.name!r} comes with the package {found.package} {found.version}, which cannot be "
+                    f"used: {found.failure}"
                 )
 
 
-def described() -> dict[str, Any]:
-    """Return, for the record, each usable extension with its version and what its metrics mean."""
-    found: dict[str, Any] = {}
-    for extension in extensions():
-        if extension.kind is not None:
-            about: dict[str, Any] = {"package": extension.package, "version": extension.version, "kind": extension.kind}
-            if extension.kind == "probe":
-                probe = PROBES[extension.name]
-                about |= {"title": _title(probe), "metrics": {name: asdict(info) for name, info in _metrics(probe).items()}}
-            found[extension.name] = about
+def find_extensions(kind: str, check: Callable[[str, object], Thing], taken: Mapping[str, object]) -> Extensions[Thing]:
+    """Load what installed packages offer in the group ``balora_audit.<kind>s``; what cannot be used is kept with its reason.
+
+    Parameters
+    ----------
+    kind : str
+        ``probe``, ``measure``, ``perturbation``, ``method`` or ``section``.
+    check : callable
+        (name, what the entry point names) → the thing; raises `TypeError` or `ValueError` with the reason why it is none.
+    taken : mapping
+        The built-in things, whose names are refused: nothing replaces one.
+    """
+    things: dict[str, Thing] = {}
+    origins = []
+    for point in sorted(importlib.metadata.entry_points(group=f"balora_audit.{kind}s"), key=lambda point: (point.name, point.value)):
+        package, version = (point.dist.name, point.dist.version) if point.dist is not None else ("unknown", "unknown")
+        failure = None
+        try:
+            if point.name in taken or point.name in things:
+                raise ValueError(f"a {kind} called {point.name!r} exists already")
+            things[point.name] = check(point.name, point.load())
+        except Exception as error:  # noqa: BLE001 - whatever a foreign package does, the audit's own parts must go on
+            failure = f"{type(error).__name__}: {error}"
+        origins.append(Extension(kind=kind, name=point.name, package=package, version=version, failure=failure))
+    return Extensions(things=things, origins=tuple(origins), taken=frozenset(taken))
+
+
+def described(origins: Iterable[Extension]) -> dict[str, dict[str, dict[str, str]]]:
+    """Return, for the provenance of an audit, kind → name → package and version of the extensions that can be used."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for one in origins:
+        if one.failure is None:
+            found.setdefault(one.kind, {})[one.name] = {"package": one.package, "version": one.version}
     return found
-
-
-def _register(point: importlib.metadata.EntryPoint) -> Extension:
-    package, version = (point.dist.name, point.dist.version) if point.dist is not None else ("unknown", "unknown")
-    try:
-        kind, failure = _take(point.name, point.load()), None
-    except Exception as error:  # noqa: BLE001 - whatever a foreign package does, the audit's own probes must go on
-        kind, failure = None, f"{type(error).__name__}: {error}"
-    return Extension(name=point.name, package=package, version=version, kind=kind, failure=failure)
-
-
-def _take(name: str, thing: Any) -> str:
-    if isinstance(thing, Perturbation):
-        if name != thing.name or name in PERTURBATIONS:
-            raise ValueError(
-                f"a kind of noise called {name!r} exists already" if name in PERTURBATIONS else "its name and its entry differ"
-            )
-        PERTURBATIONS[name] = thing
-        return "perturbation"
-    lacking = [part for part in ("name", "summary", "requests", "measure") if not hasattr(thing, part)]
-    if lacking:
-        raise TypeError(f"it is neither a Perturbation nor a probe: {type(thing).__name__} has no {lacking[0]!r}")
-    if name != thing.name or name in PROBES:
-        raise ValueError(f"a probe called {name!r} exists already" if name in PROBES else "its name and its entry differ")
-    metrics = _metrics(thing)
-    wrong = [metric for metric, about in metrics.items() if not isinstance(about, MetricInfo)]
-    if wrong:
-        raise TypeError(f"metrics[{wrong[0]!r}] is no MetricInfo")
-    clash = [metric for metric in metrics if metric in METRICS]
-    if clash:
-        raise ValueError(f"the metric {clash[0]!r} exists already")
-    learn(name, _title(thing), metrics)
-    PROBES[name] = thing
-    return "probe"
-
-
-def _title(probe: Any) -> str:
-    return str(getattr(probe, "title", probe.name))
-
-
-def _metrics(probe: Any) -> dict[str, MetricInfo]:
-    return dict(getattr(probe, "metrics", {}))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from balora_audit.errors import StoreError
+from balora_audit.metric import Metric
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -29,6 +30,7 @@ __all__ = [
     "Failure",
     "Measurement",
     "ModelRow",
+    "ProbeRow",
     "SampleRow",
     "SampleTable",
     "Series",
@@ -38,7 +40,7 @@ __all__ = [
     "read",
 ]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Status = Literal["complete", "failed", "skipped"]
 Verdict = Literal["supported", "contradicted", "equivalent", "inconclusive", "not run", "error"]
@@ -67,6 +69,19 @@ class ModelRow:
     alpha: float | None = None
     target_modules: tuple[str, ...] = ()
     settings: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRow:
+    """One probe: what it is called and asks, and which metrics it has in this audit, in the order in which a reader meets them.
+
+    The probes of this package are all there, also those that did not run, which have no metrics; of others those that ran.
+    """
+
+    name: str
+    title: str
+    summary: str
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +259,7 @@ class Units:
 class AuditRecord:
     """The whole result of a run: what ``audit.json`` holds and all that the report reads.
 
+    ``metrics`` are the records of every metric that was measured or claimed: a report needs no package but this one.
     :class:`balora_audit.Audit` is the friendly view of it (pandas frames, rendering).
     """
 
@@ -256,6 +272,8 @@ class AuditRecord:
     provenance: Json
     models: tuple[ModelRow, ...]
     cells: tuple[Cell, ...]
+    probes: tuple[ProbeRow, ...] = ()
+    metrics: tuple[Metric, ...] = ()
     claims: tuple[Claim, ...]
     measurements: tuple[Measurement, ...]
     comparisons: tuple[Comparison, ...]

@@ -64,26 +64,6 @@ PRESET_SUMMARIES: dict[str, str] = {
     "full": "five seeds, four methods, more conditions and every kind and severity of noise; for a GPU",
 }
 
-_DEFAULT_MARGINS: dict[str, float] = {
-    "accuracy": 0.02,
-    "accuracy_drop": 0.02,
-    "response_nll": 0.05,
-    "response_nll_rise": 0.05,
-    "unexplained_rise": 0.02,
-    "memorisation": 0.05,
-    "balanced_accuracy": 0.02,
-    "tail_recall": 0.05,
-    "worst_class_recall": 0.05,
-    "tpr_gap_rms": 0.05,
-    "exact_match": 0.02,
-    "exact_match_drop": 0.02,
-    "equalized_odds_difference": 0.05,
-    "demographic_parity_difference": 0.05,
-    "counterfactual_flip_rate": 0.02,
-    "effective_rank": 1.0,
-    "kl_per_token": 0.02,
-}
-
 
 class AuditConfig(Frozen):
     """One audit, resolved: everything that decides its numbers."""
@@ -181,12 +161,6 @@ class AuditConfig(Frozen):
         if self.baseline is not None:
             return (self.baseline,)
         return tuple(name for name in ("base", "lora") if name in self.model_names) or self.model_names[:1]
-
-    def margin(self, metric: str) -> float:
-        """Return δ for a metric: the configured one, else the default."""
-        if metric not in self.margins and metric not in _DEFAULT_MARGINS:
-            raise ConfigurationError(f"{metric} has no margin of its own; give its claim one")
-        return self.margins.get(metric, _DEFAULT_MARGINS.get(metric, 0.0))
 
 
 def resolve(

@@ -36,7 +36,8 @@ def load(config: AuditConfig) -> AuditDataset:
     path = Path(config.swaps).expanduser()
     swaps = read_swaps(path)
     test = tuple(replace(example, counterfactual=swaps.counterfactual(example.text)) for example in dataset.test)
-    return replace(dataset, test=test, source={**dataset.source, "swaps": {"file": path.name, "pairs": len(swaps.pairs)}})
+    source = {**dataset.source, "swaps": {"file": path.name, "pairs": len(swaps.pairs)}}
+    return replace(dataset, test=test, source=source, swapped=f"an identity term of {path.name}")
 
 
 def _load(config: AuditConfig) -> AuditDataset:

@@ -51,6 +51,8 @@ class AuditDataset:
         Held-out general text, on which knowledge drift is measured.
     prompt : str
         Template with one ``{text}``; the answer follows it after one space.
+    swapped : str
+        What the counterfactuals swap, in words that follow *only* and precede *changes*.
     source : dict
         Where it came from (name or path, split, hashes, generator settings); goes into the provenance.
     """
@@ -63,6 +65,7 @@ class AuditDataset:
     general: tuple[str, ...]
     prompt: str
     source: dict[str, object]
+    swapped: str = "the person's gender"
 
     def __post_init__(self) -> None:
         if self.prompt.count("{text}") != 1:

@@ -10,7 +10,6 @@ import numpy as np
 
 from balora_audit.harness.records import HarnessItem, HarnessMetric
 from balora_audit.harness.scores import scores_behind
-from balora_audit.vocabulary import METRICS
 
 __all__ = ["items_of", "metrics_of"]
 
@@ -35,20 +34,13 @@ def metrics_of(found: Mapping[str, Any], tasks: Mapping[str, Any]) -> tuple[Harn
                     metric=metric,
                     filter=filter_name,
                     value=defined,
-                    higher_is_better=_direction(metric, task),
+                    higher_is_better=task.higher_is_better().get(metric),
                     n_items=len(kept),
                     reason=_why(values) if defined is None else None,
                     scores=behind,
                 )
             )
     return tuple(rows)
-
-
-def _direction(metric: str, task: Any) -> bool | None:
-    """Return the task's direction; None where no end is the better one, which a task file cannot say."""
-    about = METRICS.get(metric)
-    said = task.higher_is_better().get(metric)
-    return None if said is None or (about is not None and about.higher_is_better is None) else bool(said)
 
 
 def items_of(found: Mapping[str, Any]) -> tuple[HarnessItem, ...]:

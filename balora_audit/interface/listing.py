@@ -23,18 +23,14 @@ def catalogue(kind: str) -> dict[str, str]:
         from balora_audit.data.conditions import available
 
         return dict(available())
-    if kind in ("perturbations", "probes"):
-        from balora_audit.extensions import extensions
-
-        extensions()
     if kind == "perturbations":
-        from balora_audit.data.perturbations import PERTURBATIONS
+        from balora_audit.data import perturbations
 
-        return {name: f"{noise.description} (per {noise.unit})" for name, noise in PERTURBATIONS.items()}
+        return {name: f"{noise.description} (per {noise.unit})" for name, noise in perturbations.available().items()}
     if kind == "probes":
-        from balora_audit.probes import PROBES
+        from balora_audit import probes
 
-        return {name: probe.summary for name, probe in PROBES.items()}
+        return {name: probe.summary for name, probe in probes.available().items()}
     if kind == "tasks":
         return _tasks()
     if kind == "presets":

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from balora_audit.metric import Metric
 from balora_audit.progress import Progress, Silent
 from balora_audit.records import AuditRecord, Comparison
-from balora_audit.vocabulary import METRICS
 
 __all__ = ["print_verdicts", "progress_for", "summary"]
 
@@ -91,8 +91,9 @@ def print_verdicts(record: AuditRecord) -> None:
     for name in ("verdict", "claim", "Δ", "interval", "margin", "items", "seeds"):
         table.add_column(name, justify="right" if name in ("Δ", "margin", "items", "seeds") else "left", overflow="fold")
     titles = {model.name: model.title for model in record.models}
+    metrics = {metric.name: metric for metric in record.metrics}
     for row in decided:
-        table.add_row(*_cells(row, titles))
+        table.add_row(*_cells(row, metrics[row.metric], titles))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
@@ -104,8 +105,7 @@ def print_verdicts(record: AuditRecord) -> None:
     )
 
 
-def _cells(row: Comparison, titles: dict[str, str]) -> tuple[str, ...]:
-    info = METRICS[row.metric]
+def _cells(row: Comparison, info: Metric, titles: dict[str, str]) -> tuple[str, ...]:
     better = "higher" if row.higher_is_better else "lower"
     verdict = row.verdict or "not run"
     return (

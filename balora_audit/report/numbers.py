@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 
-from balora_audit.vocabulary import METRICS, MetricInfo
+from balora_audit.metric import Metric
 
 __all__ = [
+    "BUILT_IN",
+    "METRICS",
     "MISSING",
+    "PROBE_TITLES",
     "bytes_text",
     "change",
     "condition_title",
@@ -24,6 +27,11 @@ __all__ = [
     "visible",
 ]
 
+BUILT_IN = ("noise", "imbalance", "collapse", "drift", "harness")
+METRICS: dict[str, Metric] = {}
+PROBE_TITLES: dict[str, str] = {}
+"""Of the record that is being read."""
+
 MISSING = "—"
 _MINUS = "\N{MINUS SIGN}"
 _PERCENT = "\N{NO-BREAK SPACE}%"
@@ -31,17 +39,18 @@ _ISOLATES, _END = "\u2066\u2067\u2068", "\u2069"
 _DIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
-def info(metric: str) -> MetricInfo:
-    """Return what is known of a metric; one that the vocabulary lacks (a harness task's) is shown under its own name."""
+def info(metric: str) -> Metric:
+    """Return what is known of a metric; one that the record lacks is shown under its own name."""
     known = METRICS.get(metric)
     if known is not None:
         return known
-    return MetricInfo(
+    return Metric(
+        name=metric,
         title=isolated(metric.replace("_", " ")),
         unit="number",
         higher_is_better=None,
         meaning="As reported by its task.",
-        source="not in the vocabulary",
+        source="lm-evaluation-harness",
     )
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from balora_audit.records import AuditRecord, Measurement, Series
 from balora_audit.report.blocks import Estimate
-from balora_audit.report.numbers import MISSING, interval_text, isolated, plain, value_text
-from balora_audit.vocabulary import PROBE_TITLES, MetricInfo, Unit, learn
+from balora_audit.report.numbers import METRICS, MISSING, PROBE_TITLES, info, interval_text, isolated, plain, value_text
 
 __all__ = ["Reader", "Summary"]
 
-_OF_TRAINING_COUNTS = ("head_recall", "medium_recall", "tail_recall", "memorisation", "recovered_true")
 _MOST_SEEDS = 5
 
 
@@ -57,7 +53,10 @@ class Reader:
             m.name: isolated(m.title) if used[m.title] == 1 else f"{isolated(m.title)} [{isolated(m.name)}]" for m in record.models
         }
         self.untrained = {model.name for model in record.models if model.method == "base"}
-        _learn(record.provenance.get("extensions"))
+        METRICS.clear()
+        PROBE_TITLES.clear()
+        METRICS.update({metric.name: metric for metric in record.metrics})
+        PROBE_TITLES.update({probe.name: isolated(probe.title) for probe in record.probes})
         self._rows: dict[tuple[str, str, str, str, str], list[Measurement]] = {}
         for row in record.measurements:
             self._rows.setdefault((row.probe, row.metric, row.slice, row.condition, row.method), []).append(row)
@@ -93,7 +92,7 @@ class Reader:
         but for metrics that depend on the training labels.
         """
         rows = self._rows.get((probe, metric, slice, condition, model))
-        if not rows and model in self.untrained and metric not in _OF_TRAINING_COUNTS:
+        if not rows and model in self.untrained and not info(metric).of_training_rows:
             rows = self._rows.get((probe, metric, slice, "clean", model))
         if not rows:
             return None
@@ -142,21 +141,6 @@ class Reader:
     def unmeasured(self, probe: str | None = None) -> list[Measurement]:
         """Return the rows that have a reason in place of a value."""
         return [row for row in self.record.measurements if row.value is None and probe in (None, row.probe)]
-
-
-def _learn(extensions: object) -> None:
-    """Take what the record says of metrics from other packages; what is not well-formed is shown under its bare name."""
-    for probe, about in extensions.items() if isinstance(extensions, dict) else ():
-        metrics = about.get("metrics") if isinstance(about, dict) else None
-        if not isinstance(metrics, dict):
-            continue
-        known = {}
-        for name, said in metrics.items():
-            if isinstance(said, dict) and said.get("unit") in get_args(Unit) and said.get("higher_is_better") in (True, False, None):
-                texts = {part: isolated(str(said.get(part, ""))) for part in ("title", "meaning", "source")}
-                known[str(name)] = MetricInfo(unit=said["unit"], higher_is_better=said["higher_is_better"], **texts)
-        with contextlib.suppress(ValueError):  # a name that this version uses otherwise keeps its meaning here
-            learn(str(probe), isolated(str(about.get("title", probe))), known)
 
 
 def _unique(values: Iterable[str]) -> list[str]:

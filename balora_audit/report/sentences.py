@@ -8,24 +8,6 @@ from balora_audit.report.rows import Reader
 
 __all__ = ["claim_sentence", "verdict_sentence"]
 
-_POSSESSIVE = "{candidate}'s {title} was {size} {word} than {baseline}'s"
-_PHRASES: dict[str, tuple[str, str, str]] = {
-    "accuracy_drop": ("{candidate} lost {size} {word} accuracy than {baseline} under noise", "less", "more"),
-    "relative_drop": ("{candidate} lost {size} {word} of its clean accuracy than {baseline} under noise", "less", "more"),
-    "memorisation": ("{candidate} repeated {size} {word} of the wrong training labels than {baseline}", "less", "more"),
-    "recovered_true": ("{candidate} recovered {size} {word} of the true labels behind wrong ones than {baseline}", "less", "more"),
-    "flip_rate": ("{candidate} changed {size} {word} of its answers under noise than {baseline}", "less", "more"),
-    "tpr_gap_rms": ("{candidate}'s {title} was {size} {word} than {baseline}'s", "smaller", "larger"),
-    "counterfactual_flip_rate": (
-        "{candidate} changed {size} {word} of its answers than {baseline} when only the person's gender changes",
-        "less",
-        "more",
-    ),
-    "kl_per_token": ("{candidate} moved {size} per token {word} from the base than {baseline} on general text", "less far", "further"),
-    "retained": ("{candidate} kept {size} {word} of what the base gets right than {baseline}", "less", "more"),
-}
-"""Metric → sentence, the word for a negative difference, the word for a positive one."""
-
 
 def claim_sentence(reader: Reader, row: Comparison) -> str:
     """Say what was claimed: the candidate is better by more than the margin."""
@@ -48,7 +30,7 @@ def verdict_sentence(reader: Reader, row: Comparison) -> str:
     """
     if row.delta is None:
         return f"No verdict: {row.reason or 'nothing was measured'}."
-    form, less, more = _PHRASES.get(row.metric, (_POSSESSIVE, "lower", "higher"))
+    form, less, more = (sentence := info(row.metric).sentence).form, sentence.less, sentence.more
     candidate, baseline, title = reader.title(row.candidate), reader.title(row.baseline), info(row.metric).title
     if row.delta == 0:
         found = f"{candidate} and {baseline} have the same {title}"

@@ -8,14 +8,12 @@ from pathlib import Path
 import yaml
 
 import balora_audit.records as records
+from balora_audit.cells import CellId
 from balora_audit.comparison.claims import pairs
 from balora_audit.comparison.compare import compare_all
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
 from balora_audit.files import write_atomic
-from balora_audit.probes import PROBES
-from balora_audit.probes.collapse import features
-from balora_audit.probes.evidence import Findings, Scores
-from balora_audit.probes.projection import joint_tsne, usable_perplexities
+from balora_audit.probes import Findings, Scores
 from balora_audit.progress import Progress, Silent
 from balora_audit.records import AuditRecord
 from balora_audit.run import samples
@@ -24,7 +22,6 @@ from balora_audit.run.record import State, assemble
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import read_scores
 from balora_audit.training.team import assemble_team
-from balora_audit.vocabulary import BUILT_IN
 
 __all__ = ["execute"]
 
@@ -103,6 +100,7 @@ class _Execution:
     def __init__(self, state: State, command: str | None) -> None:
         self.state = state
         self.command = command
+        self.failures: dict[tuple[CellId, str], str] = {}
 
     def compute(self) -> None:
         """Train and score what is missing; where several processes work together, all of them take part."""
@@ -116,9 +114,9 @@ class _Execution:
         with self.state.timed("compare"):
             plan = self.state.plan
             untrained = frozenset(name for name, method in plan.methods.items() if method.is_base)
-            comparisons = compare_all(plan.config, plan.claims, pairs(plan.config), evidence, untrained=untrained)
+            comparisons = compare_all(plan.config, plan.claims, pairs(plan.config), evidence, untrained=untrained, failures=self.failures)
         with self.state.timed("t-SNE"):
-            series = self._tsne(scores)
+            series = self._across(scores)
         with self.state.timed("samples"):
             tables = samples.write(self.state.plan, self.state.store, scores)
         return assemble(self.state, self.command, evidence, comparisons, series, tables)
@@ -162,7 +160,7 @@ class _Execution:
                 state.progress.say(f"{_said(cells[0])} failed: {error}")
         state.collect()
 
-    def _measure(self) -> tuple[dict[tuple[str, str, int], dict[str, Scores]], dict[tuple[str, str, int], dict[str, Findings]]]:
+    def _measure(self) -> tuple[dict[CellId, dict[str, Scores]], dict[CellId, dict[str, Findings]]]:
         state, plan = self.state, self.state.plan
         scores = {
             cell.id: {key: read_scores(state.store, unit) for key, unit in cell.score_keys.items()}
@@ -170,57 +168,35 @@ class _Execution:
             if cell.id not in state.failed
         }
         bases = [name for name, method in plan.methods.items() if method.is_base]
-        evidence: dict[tuple[str, str, int], dict[str, Findings]] = {}
+        evidence: dict[CellId, dict[str, Findings]] = {}
         state.progress.stage("measuring", len(scores), "models")
         for cell in plan.cells:
             if cell.id not in scores:
                 continue
             _, condition, seed = cell.id
-            base = scores.get((bases[0], condition, seed)) if bases else None
-            evidence[cell.id] = {name: self._ask(name, cell, scores[cell.id], base) for name in plan.config.active_probes}
+            base = scores.get(CellId(bases[0], condition, seed)) if bases else None
+            asked = {name: self._ask(name, cell, scores[cell.id], base) for name in plan.config.active_probes}
+            evidence[cell.id] = {name: found for name, found in asked.items() if found is not None}
             state.progress.advance()
         return scores, evidence
 
-    def _ask(self, name: str, cell: Cell, scores: dict[str, Scores], base: dict[str, Scores] | None) -> Findings:
-        """Let a probe measure one model. One from another package may fail; that is recorded, and the others go on."""
+    def _ask(self, name: str, cell: Cell, scores: dict[str, Scores], base: dict[str, Scores] | None) -> Findings | None:
+        """Let a probe measure one model; None where it fails, which is recorded, and the others go on."""
         try:
-            return PROBES[name].measure(cell.context, scores, base)
-        except Exception as error:
-            if name in BUILT_IN:
-                raise
+            return self.state.plan.probes[name].measure(cell.context, scores, base)
+        except Exception as error:  # noqa: BLE001 - a probe can be anybody's, and one that fails must not take the others with it
             method, condition, seed = cell.id
             message = f"the probe {name!r} failed: {type(error).__name__}: {error}"
+            self.failures[cell.id, name] = message
             self.state.failures.append(
                 records.Failure(unit=name, stage="measure", message=message, method=method, condition=condition, seed=seed)
             )
-            return Findings(cell.context, name)
+            return None
 
-    def _tsne(self, scores: dict[tuple[str, str, int], dict[str, Scores]]) -> list[records.Series]:
+    def _across(self, scores: dict[CellId, dict[str, Scores]]) -> list[records.Series]:
         plan = self.state.plan
-        if "collapse" not in plan.config.probes:
-            return []
-        seed, condition = plan.config.seeds[0], plan.config.conditions[0]
-        chosen = [(m, features(scores[m, condition, seed])) for m in plan.methods if (m, condition, seed) in scores]
-        if not chosen:
-            return []
-        usable = usable_perplexities(plan.config.collapse.perplexities, sum(len(x) for _, x in chosen))
-        self.state.progress.stage("t-SNE", len(usable), "fits")
-        series = []
-        for perplexity in usable:
-            found = joint_tsne(plan.dataset, chosen, perplexity=perplexity, seed=0)
-            self.state.progress.advance()
-            series += [
-                records.Series(
-                    method=name,
-                    condition=condition,
-                    seed=seed,
-                    probe="collapse",
-                    name=f"tsne:{perplexity:g}",
-                    columns={key: tuple(column) for key, column in columns.items()},
-                )
-                for name, columns in found.items()
-            ]
-        return series
+        cells = [(cell.context, scores[cell.id]) for cell in plan.cells if cell.id in scores]
+        return [series for name in plan.config.active_probes for series in plan.probes[name].across(cells)]
 
 
 def _by_adapter(cells: list[Cell]) -> list[list[Cell]]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
+from balora_audit import probes
+from balora_audit.cells import CellId
 from balora_audit.comparison.claims import declare
 from balora_audit.config import AuditConfig
-from balora_audit.data import AuditDataset, load
+from balora_audit.data import AuditDataset, load, perturbations
 from balora_audit.data.conditions import Condition, apply, parse
 from balora_audit.data.dataset import fingerprint
-from balora_audit.data.perturbations import PERTURBATIONS
+from balora_audit.data.perturbations import Perturbation
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.extensions import described, extensions, require
+from balora_audit.extensions import Extension, described
 from balora_audit.files import hash_files
 from balora_audit.methods import Method, find_methods
 from balora_audit.methods.adapter import check, target_modules
@@ -24,13 +26,11 @@ from balora_audit.models.load import HeadSpec
 from balora_audit.models.locate import ResolvedModel, locate
 from balora_audit.models.precision import choose_device, choose_dtype
 from balora_audit.models.skeleton import skeleton
-from balora_audit.probes import PROBES
-from balora_audit.probes.evidence import Context, ScoreRequest
-from balora_audit.probes.tasks import suite_of
+from balora_audit.probes import Context, Probe, ScoreRequest
+from balora_audit.probes.harness import suite_of
 from balora_audit.records import Claim
 from balora_audit.run import provenance
 from balora_audit.run.store import content_key
-from balora_audit.vocabulary import METRICS
 
 __all__ = ["Cell", "Plan", "make_plan"]
 
@@ -45,9 +45,9 @@ class Cell:
     score_keys: dict[str, str]
 
     @property
-    def id(self) -> tuple[str, str, int]:
-        """(method, condition, seed)."""
-        return self.context.method, str(self.context.condition), self.context.seed
+    def id(self) -> CellId:
+        """Method × condition × seed."""
+        return CellId(self.context.method, str(self.context.condition), self.context.seed)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +64,9 @@ class Plan:
     dtype_reason: str
     cells: list[Cell]
     claims: tuple[Claim, ...]
+    probes: Mapping[str, Probe]
+    perturbations: Mapping[str, Perturbation]
+    extensions: tuple[Extension, ...] = ()
     changed: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -87,7 +90,7 @@ class Plan:
                 "claims": [repr(claim) for claim in self.claims],
                 "config": self.config.model_dump(mode="json"),
                 "code": provenance.code_hash(all_code=True),
-                "extensions": described(),
+                "extensions": described(self.extensions),
             },
         )
 
@@ -103,7 +106,11 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         Anything that can be known to be wrong before computing is an error here.
     """
     methods = find_methods(config.models)
-    _check_names(config)
+    known_probes, known_noise = probes.extensions(), perturbations.extensions()
+    known_probes.require(config.probes)
+    known_noise.require(config.noise.kinds)
+    all_probes, all_noise = {**probes.PROBES, **known_probes.things}, {**perturbations.PERTURBATIONS, **known_noise.things}
+    _check_names(config, all_probes, all_noise)
     conditions = _conditions(config)
     device = choose_device(config.device)
     dataset = load(config)
@@ -130,21 +137,24 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         dtype_reason=reason,
         cells=[],
         claims=(),
+        probes=all_probes,
+        perturbations=all_noise,
+        extensions=(*known_probes.origins, *known_noise.origins),
     )
     _lay_out(plan, conditions)
     if config.tasks:
         suite_of(config).check(model.context_tokens, template=model.has_chat_template)
-    plan.claims = tuple(declare(config, dataset, conditions))
-    plan.warnings += [f"the extension {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions() if e.failure is not None]
+    plan.claims = tuple(declare(config, dataset, conditions, [cell.context for cell in plan.cells], plan.probes))
+    plan.warnings += [f"the {e.kind} {e.name!r} ({e.package}) was left out: {e.failure}" for e in plan.extensions if e.failure is not None]
     return plan
 
 
-def _check_names(config: AuditConfig) -> None:
-    require({"probe": config.probes, "perturbation": config.noise.kinds})
+def _check_names(config: AuditConfig, known_probes: Mapping[str, Probe], known_noise: Mapping[str, Perturbation]) -> None:
+    metrics = [metric for probe in known_probes.values() for metric in probe.metrics]
     kinds: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (
-        ("probe", config.probes, PROBES),
-        ("perturbation", config.noise.kinds, PERTURBATIONS),
-        ("metric with a margin", config.margins, METRICS),
+        ("probe", config.probes, known_probes),
+        ("perturbation", config.noise.kinds, known_noise),
+        ("metric with a margin", config.margins, metrics),
     )
     for kind, given, known in kinds:
         for name in given:
@@ -231,7 +241,8 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
                     train=done.train,
                     flipped=flips[str(condition)],
                     flipped_elsewhere={other: found for other, found in flips.items() if found} if condition.is_clean else {},
-                    tuning=method.tuning,
+                    perturbations=plan.perturbations,
+                    changes_weights=not method.is_base,
                     predicts_words=plan.head.kind == "lm",
                     layers=layers,
                     extractor=extractor,
@@ -291,7 +302,7 @@ def _cell(plan: Plan, context: Context) -> Cell:
     train_key = _train_key(plan, context, environment)
     requests: dict[str, ScoreRequest] = {}
     for name in config.active_probes:
-        for request in PROBES[name].requests(context):
+        for request in plan.probes[name].requests(context):
             if request.key in requests and requests[request.key].content != request.content:
                 raise ValueError(f"two probes ask for different texts under the key {request.key!r}")
             requests[request.key] = request

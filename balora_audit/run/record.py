@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import balora_audit.records as records
+from balora_audit.cells import CellId
 from balora_audit.data.dataset import fingerprint
 from balora_audit.extensions import described
-from balora_audit.probes.evidence import Findings
+from balora_audit.probes import PROBES, Findings
+from balora_audit.probes.recorded import recorded
 from balora_audit.progress import Progress
 from balora_audit.records import AuditRecord, ModelRow, Units
 from balora_audit.run import provenance
@@ -78,7 +80,7 @@ class State:
 def assemble(
     state: State,
     command: str | None,
-    evidence: dict[tuple[str, str, int], dict[str, Findings]],
+    evidence: dict[CellId, dict[str, Findings]],
     comparisons: list[records.Comparison],
     tsne: list[records.Series],
     tables: list[records.SampleTable],
@@ -91,6 +93,7 @@ def assemble(
     done = sum(state.store.has(key) for key in keys)
     measured = any(row.value is not None for row in rows)
     cells, losses = _cells(state)
+    probes, metrics = recorded(plan.probes, rows, plan.claims, built_in=PROBES, swapped=plan.dataset.swapped)
     return AuditRecord(
         tool={"name": "balora-audit", "version": provenance.versions()["balora-audit"]},
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -100,6 +103,8 @@ def assemble(
         provenance=_provenance(state, command),
         models=tuple(_model(plan, name) for name in plan.methods),
         cells=tuple(cells),
+        probes=probes,
+        metrics=metrics,
         claims=plan.claims,
         measurements=tuple(rows),
         comparisons=tuple(comparisons),
@@ -187,7 +192,7 @@ def _provenance(state: State, command: str | None) -> dict[str, Any]:
         },
         "seeds": list(plan.config.seeds),
         "versions": provenance.versions(),
-        "extensions": described(),
+        "extensions": described(plan.extensions),
         "hardware": provenance.hardware(plan.device),
         "dtype": {"used": plan.dtype, "why": plan.dtype_reason, "adapters": "float32"},
         "determinism": (

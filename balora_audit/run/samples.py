@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from balora_audit.cells import CellId
 from balora_audit.files import write_atomic
 from balora_audit.harness.records import HarnessScores
-from balora_audit.probes.evidence import ScoreRequest, Scores
-from balora_audit.probes.noisy_copies import unchanged
+from balora_audit.probes import ScoreRequest, Scores
+from balora_audit.probes.noise.copies import noisy, unchanged
 from balora_audit.records import SampleRow, SampleTable
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.store import RunStore
@@ -22,7 +23,7 @@ __all__ = ["write"]
 _SHOWN = 20
 _DISAGREEING = 10
 
-AllScores = Mapping[tuple[str, str, int], Mapping[str, Scores]]
+AllScores = Mapping[CellId, Mapping[str, Scores]]
 
 
 def write(plan: Plan, store: RunStore, scores: AllScores) -> list[SampleTable]:
@@ -100,14 +101,14 @@ def _views(plan: Plan) -> list[_View]:
     noise = plan.config.noise
     for condition in dict.fromkeys(str(cell.context.condition) for cell in plan.cells):
         first = next(cell for cell in plan.cells if str(cell.context.condition) == condition)
-        worst = f"{noise.kinds[0]}@{noise.severities[-1]}"
+        worst = str(noisy(noise.kinds[0], noise.severities[-1]))
         if worst in first.requests:
             found.append(_View(probe="noise", condition=condition, key=worst, title=f"Answers under {worst}"))
         if "flipped" in first.requests and "noise" in plan.config.probes:
             title = "Mislabelled training items: gold is the true label"
             found.append(_View(probe="noise", condition=condition, key="flipped", title=title))
         if "counterfactual" in first.requests and first.context.condition.is_clean:
-            title = "Answers before → after the person's gender is swapped"
+            title = f"Answers before → after {plan.dataset.swapped} is swapped"
             found.append(_View(probe="imbalance", condition=condition, key="counterfactual", title=title, paired_with="test"))
         if first.context.condition.imbalance is not None and "test" in first.requests:
             title = "Answers after training on imbalanced classes"

@@ -26,8 +26,8 @@ from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import load
 from balora_audit.models.precision import DTYPES
 from balora_audit.penalties import Penalties
-from balora_audit.probes.evidence import ScoreRequest, Scores
-from balora_audit.probes.tasks import suite_of
+from balora_audit.probes import ScoreRequest, Scores
+from balora_audit.probes.harness import suite_of
 from balora_audit.progress import Progress
 from balora_audit.regularizers import effective_k
 from balora_audit.run import costs, provenance

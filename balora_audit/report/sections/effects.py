@@ -5,11 +5,10 @@ from __future__ import annotations
 from balora_audit.records import Comparison
 from balora_audit.report.blocks import Block, Details, Figure, Note, Section
 from balora_audit.report.figures_effects import Effect, forest
-from balora_audit.report.numbers import condition_title, info, scale
+from balora_audit.report.numbers import PROBE_TITLES, condition_title, info, scale
 from balora_audit.report.rows import Reader
 from balora_audit.report.style import label
 from balora_audit.report.tables import comparison_table
-from balora_audit.vocabulary import PROBE_TITLES
 
 __all__ = ["effects"]
 

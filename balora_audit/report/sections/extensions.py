@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from balora_audit.report.blocks import Block, Section
-from balora_audit.report.numbers import condition_title, info
+from balora_audit.report.numbers import BUILT_IN, condition_title, info
 from balora_audit.report.rows import Reader
 from balora_audit.report.tables import metric_table, section_or_reason, slice_table
-from balora_audit.vocabulary import BUILT_IN
 
 __all__ = ["extension", "foreign_probes"]
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from balora_audit.report.blocks import Block, Definitions, Details, Note, Section, Table
-from balora_audit.report.numbers import condition_title, info
+from balora_audit.report.numbers import BUILT_IN, PROBE_TITLES, condition_title, info
 from balora_audit.report.rows import Reader
-from balora_audit.vocabulary import BUILT_IN, PROBE_TITLES
 
 __all__ = ["limits"]
 

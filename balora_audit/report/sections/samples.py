@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from balora_audit.records import SampleRow, SampleTable
 from balora_audit.report.blocks import Block, Cell, Note, Samples, Section, Table
-from balora_audit.report.numbers import MISSING, condition_title
+from balora_audit.report.numbers import MISSING, PROBE_TITLES, condition_title
 from balora_audit.report.rows import Reader
-from balora_audit.vocabulary import PROBE_TITLES
 
 __all__ = ["samples"]
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from balora_audit.records import claims_hash
 from balora_audit.report.blocks import Definitions, Details, Note, Section, Table
-from balora_audit.report.numbers import MISSING, condition_title, info, magnitude
+from balora_audit.report.numbers import MISSING, PROBE_TITLES, condition_title, info, magnitude
 from balora_audit.report.rows import Reader
 from balora_audit.report.sections.summary import place
-from balora_audit.vocabulary import PROBE_TITLES
 
 __all__ = ["scope"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from balora_audit.records import Comparison
 from balora_audit.report.blocks import Badge, Block, Card, Cards, Cell, Note, Section, Stats, Table
-from balora_audit.report.numbers import condition_title, info, value_text
+from balora_audit.report.numbers import PROBE_TITLES, condition_title, info, value_text
 from balora_audit.report.rows import Reader
 from balora_audit.report.sentences import claim_sentence, verdict_sentence
-from balora_audit.vocabulary import PROBE_TITLES
 
 __all__ = ["VERDICTS", "verdicts"]
 
