@@ -16,12 +16,12 @@ NAME = "balora_audit"
 
 # From the bottom up; a module or package may import from its own layer and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cells", "config", "errors", "files", "metric", "penalties", "progress", "records", "resources", "slices", "vocabulary"),
+    ("cells", "config", "errors", "files", "metric", "penalties", "progress", "records", "resources", "slices", "extensions"),
     ("data", "metrics", "regularizers", "stats"),
     ("methods", "models"),
     ("scoring", "training"),
     ("harness", "probes"),
-    ("comparison", "extensions"),
+    ("comparison",),
     ("run",),
     ("export", "report"),
     ("__init__", "__main__", "interface"),

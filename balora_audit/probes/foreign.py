@@ -22,7 +22,7 @@ def find(built_in: Mapping[str, Probe]) -> Extensions[Probe]:
 
     def checked_probe(name: str, thing: object) -> Probe:
         probe = _probe(name, thing)
-        _agree(probe.metrics.values(), known)
+        _agree((metric for measure in probe.measures for metric in measure.metrics), known)
         return probe
 
     probes = find_extensions("probe", checked_probe, taken=built_in)

@@ -52,7 +52,7 @@ def finished(tmp_path_factory):
                     {"metric": "acc", "probe": "harness", "slice": "balora_bias", "candidate": "lora", "baseline": "base", "margin": 0.1},
                 )
             },
-            "unknown slice .a task. 'balora_bias' — did you mean 'balora_bias_ambiguous'",
+            "unknown slice 'balora_bias' — did you mean 'balora_bias_ambiguous'",
         ),
     ],
 )
