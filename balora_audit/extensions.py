@@ -1,11 +1,13 @@
 """What other packages bring, found through entry points: one group for each kind of thing, ``balora_audit.<kind>``.
 
 Nothing is registered anywhere: a registry is its package's own literal table together with what was found here, as a new value.
+The table has the notation of entry points, so a line means the same in both places.
 See docs/extending.md.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Generic, TypeVar
 
 from balora_audit.errors import ConfigurationError
 
-__all__ = ["Extension", "Extensions", "described", "find_extensions"]
+__all__ = ["Extension", "Extensions", "built_in", "described", "find_extensions"]
 
 Thing = TypeVar("Thing")
 
@@ -49,6 +51,18 @@ class Extensions(Generic[Thing]):
                     f"the {found.kind} {found.name!r} comes with the package {found.package} {found.version}, which cannot be "
                     f"used: {found.failure}"
                 )
+
+
+def built_in(table: Mapping[str, str], check: Callable[[str, object], Thing]) -> dict[str, Thing]:
+    """Return what a package's own table names: name → ``module:object``, the notation of entry points, under the same check.
+
+    One line of the table is all that something new needs beside its file.
+    """
+    found = {}
+    for name, place in table.items():
+        module, _, attribute = place.partition(":")
+        found[name] = check(name, getattr(importlib.import_module(module), attribute))
+    return found
 
 
 def find_extensions(kind: str, check: Callable[[str, object], Thing], taken: Mapping[str, object]) -> Extensions[Thing]:

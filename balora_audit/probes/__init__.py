@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from balora_audit.extensions import Extensions
-from balora_audit.probes.collapse import COLLAPSE
+from balora_audit.extensions import Extensions, built_in
+from balora_audit.probes.checks import checked_probe
 from balora_audit.probes.context import Context
-from balora_audit.probes.drift import DRIFT
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.foreign import find
-from balora_audit.probes.harness import HARNESS
-from balora_audit.probes.imbalance import IMBALANCE
-from balora_audit.probes.noise import NOISE
 from balora_audit.probes.probe import Measure, Probe
 from balora_audit.probes.requests import on_texts, test_set
 from balora_audit.probes.scores import (
@@ -44,13 +40,16 @@ __all__ = [
     "test_set",
 ]
 
-PROBES: dict[str, Probe] = {
-    "noise": NOISE,
-    "imbalance": IMBALANCE,
-    "collapse": COLLAPSE,
-    "drift": DRIFT,
-    "harness": HARNESS,
-}
+PROBES: dict[str, Probe] = built_in(
+    {
+        "noise": "balora_audit.probes.noise:NOISE",
+        "imbalance": "balora_audit.probes.imbalance:IMBALANCE",
+        "collapse": "balora_audit.probes.collapse:COLLAPSE",
+        "drift": "balora_audit.probes.drift:DRIFT",
+        "harness": "balora_audit.probes.harness:HARNESS",
+    },
+    checked_probe,
+)
 """The probes of this package."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from balora_audit.extensions import Extensions, find_extensions
 from balora_audit.metric import Metric
+from balora_audit.probes.checks import checked_measure, checked_probe
 from balora_audit.probes.probe import Measure, Probe
 
 __all__ = ["find"]
@@ -20,16 +21,18 @@ def find(built_in: Mapping[str, Probe]) -> Extensions[Probe]:
     """
     known = {metric.name: metric for probe in built_in.values() for metric in probe.metrics.values()}
 
-    def checked_probe(name: str, thing: object) -> Probe:
-        probe = _probe(name, thing)
+    def alone(name: str, thing: object) -> Probe:
+        probe = checked_probe(name, thing)
         _agree((metric for measure in probe.measures for metric in measure.metrics), known)
         return probe
 
-    probes = find_extensions("probe", checked_probe, taken=built_in)
+    probes = find_extensions("probe", alone, taken=built_in)
     changed: dict[str, Probe] = dict(probes.things)
 
     def joined(name: str, thing: object) -> Measure:
-        measure = _measure(thing)
+        measure = checked_measure(name, thing)
+        if not isinstance(getattr(measure, "probe", None), str):
+            raise TypeError(f"{type(measure).__name__}.probe does not name the probe that it joins")
         probe = changed.get(measure.probe) or built_in.get(measure.probe)
         if probe is None:
             raise ValueError(f"there is no probe {measure.probe!r} that it could join")
@@ -42,32 +45,6 @@ def find(built_in: Mapping[str, Probe]) -> Extensions[Probe]:
 
     measures = find_extensions("measure", joined, taken={})
     return Extensions(things=changed, origins=(*probes.origins, *measures.origins), taken=frozenset(built_in))
-
-
-def _probe(name: str, thing: object) -> Probe:
-    if not isinstance(thing, Probe):
-        raise TypeError(f"it is no Probe but a {type(thing).__name__}")
-    if thing.name != name:
-        raise ValueError(f"the probe is called {thing.name!r} and its entry point {name!r}")
-    for measure in thing.measures:
-        _check(measure)
-    return thing
-
-
-def _measure(thing: object) -> Measure:
-    if not isinstance(thing, Measure):
-        raise TypeError(f"it is no Measure but a {type(thing).__name__}")
-    if not isinstance(getattr(thing, "probe", None), str):
-        raise TypeError(f"{type(thing).__name__}.probe does not name the probe that it joins")
-    _check(thing)
-    return thing
-
-
-def _check(measure: object) -> None:
-    if not isinstance(measure, Measure):
-        raise TypeError(f"one of its measures is no Measure but a {type(measure).__name__}")
-    if not measure.metrics or not all(isinstance(metric, Metric) for metric in measure.metrics):
-        raise TypeError(f"{type(measure).__name__}.metrics must be a tuple of one Metric or more")
 
 
 def _agree(metrics: Iterable[Metric], known: dict[str, Metric]) -> None:

@@ -78,13 +78,13 @@ def test_each_call_returns_a_new_value(installed):
     ("name", "thing", "reason"),
     [
         ("foreign", object(), "TypeError: it is no Probe but a object"),
-        ("other", foreign(STRANGE), "ValueError: the probe is called 'foreign' and its entry point 'other'"),
+        ("other", foreign(STRANGE), "ValueError: the probe is called 'foreign' and its entry 'other'"),
         ("noise", foreign(STRANGE, name="noise"), "ValueError: a probe called 'noise' exists already"),
         ("foreign", foreign(replace(ACCURACY, unit="nats")), "ValueError: the metric 'accuracy' exists already, with another meaning"),
         ("foreign", foreign(STRANGE, replace(STRANGE, unit="nats")), "ValueError: the metric 'strange' exists already"),
         ("foreign", foreign("a share"), "TypeError: Foreign.metrics must be a tuple of one Metric or more"),
         ("foreign", foreign(), "TypeError: Foreign.metrics must be a tuple of one Metric or more"),
-        ("foreign", replace(foreign(STRANGE), measures=("x",)), "TypeError: one of its measures is no Measure but a str"),
+        ("foreign", replace(foreign(STRANGE), measures=("x",)), "TypeError: 'foreign' is no Measure but a str"),
         ("foreign", ImportError("its own dependency"), "ImportError: its own dependency"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_probe_that_cannot_be_taken_is_refused_alone(installed, name, thing, r
 @pytest.mark.parametrize(
     ("thing", "reason"),
     [
-        (object(), "TypeError: it is no Measure but a object"),
+        (object(), "TypeError: 'bad' is no Measure but a object"),
         (Foreign(STRANGE), "TypeError: Foreign.probe does not name the probe that it joins"),
         (Foreign(STRANGE, probe="nosie"), "ValueError: there is no probe 'nosie' that it could join"),
         (Foreign(ACCURACY, probe="noise"), "ValueError: the probe 'noise' measures 'accuracy' already"),
@@ -119,7 +119,7 @@ def test_a_measure_that_cannot_join_is_refused_alone(installed, thing, reason):
     [
         ("upper", "AB", "TypeError: it is no Perturbation but a str"),
         ("typo", noise("typo"), "ValueError: a perturbation called 'typo' exists already"),
-        ("other", noise("upper"), "ValueError: the kind of noise is called 'upper' and its entry point 'other'"),
+        ("other", noise("upper"), "ValueError: the kind of noise is called 'upper' and its entry 'other'"),
         ("a@1", noise("a@1"), "ValueError: a slice of kind"),
         ("clean", noise("clean"), "ValueError: a slice of kind"),
     ],

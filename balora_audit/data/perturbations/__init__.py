@@ -10,38 +10,39 @@ from functools import lru_cache
 
 import numpy as np
 
-from balora_audit.data.perturbations.case import CASE
-from balora_audit.data.perturbations.contraction import CONTRACTION
-from balora_audit.data.perturbations.delete import DELETE
-from balora_audit.data.perturbations.filler import FILLER
-from balora_audit.data.perturbations.homoglyph import HOMOGLYPH
-from balora_audit.data.perturbations.insert import INSERT
-from balora_audit.data.perturbations.ocr import OCR
 from balora_audit.data.perturbations.perturbation import Joined, Perturbation, clusters, words
-from balora_audit.data.perturbations.punctuation import PUNCTUATION
-from balora_audit.data.perturbations.swap import SWAP
-from balora_audit.data.perturbations.typo import TYPO
-from balora_audit.data.perturbations.word_drop import WORD_DROP
-from balora_audit.data.perturbations.word_repeat import WORD_REPEAT
-from balora_audit.extensions import Extensions, find_extensions
+from balora_audit.extensions import Extensions, built_in, find_extensions
 from balora_audit.slices import Slice
 
 __all__ = ["PERTURBATIONS", "Perturbation", "Perturbed", "available", "extensions", "perturb"]
 
-PERTURBATIONS: dict[str, Perturbation] = {
-    "typo": TYPO,
-    "swap": SWAP,
-    "delete": DELETE,
-    "insert": INSERT,
-    "case": CASE,
-    "punctuation": PUNCTUATION,
-    "ocr": OCR,
-    "homoglyph": HOMOGLYPH,
-    "word_drop": WORD_DROP,
-    "word_repeat": WORD_REPEAT,
-    "filler": FILLER,
-    "contraction": CONTRACTION,
-}
+
+def _checked(name: str, thing: object) -> Perturbation:
+    if not isinstance(thing, Perturbation):
+        raise TypeError(f"it is no Perturbation but a {type(thing).__name__}")
+    if thing.name != name:
+        raise ValueError(f"the kind of noise is called {thing.name!r} and its entry {name!r}")
+    Slice("part", name), Slice("noise", name, 1)  # its name must not be read as that of another part of the data
+    return thing
+
+
+PERTURBATIONS: dict[str, Perturbation] = built_in(
+    {
+        "typo": "balora_audit.data.perturbations.typo:TYPO",
+        "swap": "balora_audit.data.perturbations.swap:SWAP",
+        "delete": "balora_audit.data.perturbations.delete:DELETE",
+        "insert": "balora_audit.data.perturbations.insert:INSERT",
+        "case": "balora_audit.data.perturbations.case:CASE",
+        "punctuation": "balora_audit.data.perturbations.punctuation:PUNCTUATION",
+        "ocr": "balora_audit.data.perturbations.ocr:OCR",
+        "homoglyph": "balora_audit.data.perturbations.homoglyph:HOMOGLYPH",
+        "word_drop": "balora_audit.data.perturbations.word_drop:WORD_DROP",
+        "word_repeat": "balora_audit.data.perturbations.word_repeat:WORD_REPEAT",
+        "filler": "balora_audit.data.perturbations.filler:FILLER",
+        "contraction": "balora_audit.data.perturbations.contraction:CONTRACTION",
+    },
+    _checked,
+)
 """The kinds of noise of this package."""
 
 _ALWAYS_PROTECTED = re.compile(
@@ -74,15 +75,6 @@ def extensions() -> Extensions[Perturbation]:
 def available() -> dict[str, Perturbation]:
     """Return the kinds of noise by name: those of this package, then those of other packages."""
     return {**PERTURBATIONS, **extensions().things}
-
-
-def _checked(name: str, thing: object) -> Perturbation:
-    if not isinstance(thing, Perturbation):
-        raise TypeError(f"it is no Perturbation but a {type(thing).__name__}")
-    if thing.name != name:
-        raise ValueError(f"the kind of noise is called {thing.name!r} and its entry point {name!r}")
-    Slice("part", name), Slice("noise", name, 1)  # its name must not be read as that of another part of the data
-    return thing
 
 
 def perturb(noise: Perturbation, text: str, *, severity: int, seed: int, item_id: str, protect: Sequence[str] = ()) -> Perturbed:

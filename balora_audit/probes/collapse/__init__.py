@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from balora_audit.probes.collapse.features import Features
-from balora_audit.probes.collapse.weights import Weights
+from balora_audit.extensions import built_in
+from balora_audit.probes.checks import checked_measure
 from balora_audit.probes.probe import Probe
 
 __all__ = ["COLLAPSE"]
@@ -12,5 +12,13 @@ COLLAPSE = Probe(
     name="collapse",
     title="Representation collapse",
     summary="singular spectra, effective rank, isotropy, CKA and angles to base, class geometry, ΔW, intruder dimensions, t-SNE",
-    measures=(Features(), Weights()),
+    measures=tuple(
+        built_in(
+            {
+                "features": "balora_audit.probes.collapse.features:FEATURES",
+                "weights": "balora_audit.probes.collapse.weights:WEIGHTS",
+            },
+            checked_measure,
+        ).values()
+    ),
 )

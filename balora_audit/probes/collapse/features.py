@@ -22,7 +22,7 @@ from balora_audit.probes.scores import ScoreRequest, Scores
 from balora_audit.records import Series
 from balora_audit.slices import ALL, Slice
 
-__all__ = ["Features"]
+__all__ = ["FEATURES", "Features"]
 
 
 class Features(Measure):
@@ -89,3 +89,6 @@ def _of_layer(scores: Mapping[str, Scores], place: int) -> np.ndarray:
     if not isinstance(found, _WithFeatures) or found.layer_features is None:
         raise TypeError("the test set was scored without features of its layers")
     return np.asarray(found.layer_features[:, place])
+
+
+FEATURES = Features()

@@ -14,7 +14,7 @@ from balora_audit.probes.probe import Measure
 from balora_audit.probes.scores import ScoreRequest, Scores, WeightScores, scores_of
 from balora_audit.slices import ALL, Slice
 
-__all__ = ["Weights"]
+__all__ = ["WEIGHTS", "Weights"]
 
 WEIGHT_CHANGE = Metric(
     name="weight_change",
@@ -100,3 +100,6 @@ def _means(context: Context, found: WeightScores, findings: Findings) -> None:
             findings.plain("intruder_dimensions", float(intruders[chosen].mean()), int(chosen.sum()), slice=slice, of_items=False)
         elif slice == ALL:
             findings.missing("intruder_dimensions", "collapse.intruder_modules is 0", slice=slice)
+
+
+WEIGHTS = Weights()

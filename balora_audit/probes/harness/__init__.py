@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from balora_audit.extensions import built_in
+from balora_audit.probes.checks import checked_measure
 from balora_audit.probes.harness.records import BIAS_TYPES
 from balora_audit.probes.harness.suite import suite_of
-from balora_audit.probes.harness.tasks import Tasks
 from balora_audit.probes.probe import Probe
 
 __all__ = ["BIAS_TYPES", "HARNESS", "suite_of"]
@@ -13,5 +14,12 @@ HARNESS = Probe(
     name="harness",
     title="lm-evaluation-harness tasks",
     summary="tasks of lm-evaluation-harness, named with --tasks",
-    measures=(Tasks(),),
+    measures=tuple(
+        built_in(
+            {
+                "tasks": "balora_audit.probes.harness.tasks:TASKS",
+            },
+            checked_measure,
+        ).values()
+    ),
 )

@@ -15,7 +15,7 @@ from balora_audit.probes.scores import HarnessScores, ScoreRequest, Scores, scor
 from balora_audit.records import Measurement
 from balora_audit.slices import Slice
 
-__all__ = ["Tasks"]
+__all__ = ["TASKS", "Tasks"]
 
 
 class Tasks(Measure):
@@ -67,3 +67,6 @@ class Tasks(Measure):
                 evidence=context.evidence,
             )
             findings.row(found, row.scores)
+
+
+TASKS = Tasks()

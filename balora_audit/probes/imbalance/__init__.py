@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from balora_audit.probes.imbalance.classes import Classes
-from balora_audit.probes.imbalance.counterfactuals import Counterfactuals
-from balora_audit.probes.imbalance.groups import Groups
+from balora_audit.extensions import built_in
+from balora_audit.probes.checks import checked_measure
 from balora_audit.probes.probe import Probe
 
 __all__ = ["IMBALANCE"]
@@ -13,5 +12,14 @@ IMBALANCE = Probe(
     name="imbalance",
     title="Imbalance and groups",
     summary="per-class, tail and worst-class recall; group gaps, equalized odds, demographic parity; counterfactual flips",
-    measures=(Classes(), Groups(), Counterfactuals()),
+    measures=tuple(
+        built_in(
+            {
+                "classes": "balora_audit.probes.imbalance.classes:CLASSES",
+                "groups": "balora_audit.probes.imbalance.groups:GROUPS",
+                "counterfactuals": "balora_audit.probes.imbalance.counterfactuals:COUNTERFACTUALS",
+            },
+            checked_measure,
+        ).values()
+    ),
 )

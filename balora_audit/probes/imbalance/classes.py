@@ -20,7 +20,7 @@ from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores
 from balora_audit.slices import ALL, Slice
 from balora_audit.stats.items import Combine
 
-__all__ = ["Classes"]
+__all__ = ["CLASSES", "Classes"]
 
 RECALL = Metric(
     name="recall",
@@ -194,3 +194,6 @@ def _thirds(context: Context, present: list[int]) -> tuple[list[int], list[int],
     ordered = sorted(present, key=lambda index: (-counts[index], index))
     share = max(1, len(ordered) // 3)
     return ordered[:share], ordered[share:-share], ordered[-share:]
+
+
+CLASSES = Classes()

@@ -17,7 +17,7 @@ from balora_audit.probes.requests import on_texts, test_set
 from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, Slice
 
-__all__ = ["Counterfactuals"]
+__all__ = ["COUNTERFACTUALS", "Counterfactuals"]
 
 COUNTERFACTUAL_FLIP_RATE = Metric(
     name="counterfactual_flip_rate",
@@ -103,3 +103,6 @@ def _parts(dataset: AuditDataset, twins: list[Example]) -> dict[Slice, np.ndarra
     classes = {Slice("class", name): gold == label for label, name in enumerate(dataset.label_names) if (gold == label).any()}
     of_group = {Slice("group", name): groups == name for name in sorted(set(groups.tolist()) - {""})}
     return {ALL: np.ones(len(twins), dtype=bool), **classes, **of_group}
+
+
+COUNTERFACTUALS = Counterfactuals()

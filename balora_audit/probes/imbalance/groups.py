@@ -21,7 +21,7 @@ from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores
 from balora_audit.slices import ALL, Slice
 from balora_audit.stats import ItemScores
 
-__all__ = ["Groups"]
+__all__ = ["GROUPS", "Groups"]
 
 _SMALL_GROUP = 5
 
@@ -205,3 +205,6 @@ def _pair(groups: list[str]) -> tuple[str, str] | None:
     if "female" in groups and "male" in groups:
         return "female", "male"
     return (groups[0], groups[1]) if len(groups) == 2 else None
+
+
+GROUPS = Groups()

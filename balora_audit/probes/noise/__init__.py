@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from balora_audit.probes.noise.labels import NoisyLabels
-from balora_audit.probes.noise.memorisation import Memorisation
-from balora_audit.probes.noise.numbers import NoisyNumbers
-from balora_audit.probes.noise.responses import NoisyResponses
-from balora_audit.probes.noise.written import WrittenAnswers
+from balora_audit.extensions import built_in
+from balora_audit.probes.checks import checked_measure
 from balora_audit.probes.probe import Probe
 
 __all__ = ["NOISE"]
@@ -15,5 +12,16 @@ NOISE = Probe(
     name="noise",
     title="Noise robustness",
     summary="accuracy, flips, agreement and area under input noise; exact match; memorisation of wrong labels under noise:ρ",
-    measures=(NoisyLabels(), NoisyResponses(), NoisyNumbers(), WrittenAnswers(), Memorisation()),
+    measures=tuple(
+        built_in(
+            {
+                "labels": "balora_audit.probes.noise.labels:NOISY_LABELS",
+                "responses": "balora_audit.probes.noise.responses:NOISY_RESPONSES",
+                "numbers": "balora_audit.probes.noise.numbers:NOISY_NUMBERS",
+                "written": "balora_audit.probes.noise.written:WRITTEN_ANSWERS",
+                "memorisation": "balora_audit.probes.noise.memorisation:MEMORISED_LABELS",
+            },
+            checked_measure,
+        ).values()
+    ),
 )

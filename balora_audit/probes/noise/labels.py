@@ -29,7 +29,7 @@ from balora_audit.probes.requests import on_texts, test_set
 from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, CLEAN, Slice
 
-__all__ = ["ACCURACY", "NoisyLabels"]
+__all__ = ["ACCURACY", "NOISY_LABELS", "NoisyLabels"]
 
 ACCURACY = Metric(
     name="accuracy",
@@ -226,3 +226,6 @@ def _agreement(findings: Findings, slice: Slice, ids: list[str], answers_RN: np.
         findings.missing("consistency", "one noisy copy of an item has nothing to agree with", slice=slice)
     else:
         findings.mean("consistency", agreement(answers_RN), ids, slice=slice)
+
+
+NOISY_LABELS = NoisyLabels()

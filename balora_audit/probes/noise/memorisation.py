@@ -16,7 +16,7 @@ from balora_audit.probes.requests import on_texts
 from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, Slice
 
-__all__ = ["Memorisation"]
+__all__ = ["MEMORISED_LABELS", "Memorisation"]
 
 MEMORISATION = Metric(
     name="memorisation",
@@ -87,3 +87,6 @@ def _flips(context: Context) -> dict[str, tuple[Slice, Mapping[str, tuple[int, i
         return {"flipped": (ALL, context.flipped)}
     slices = {Slice("flips", condition): flips for condition, flips in context.flipped_elsewhere.items() if flips}
     return {str(slice): (slice, flips) for slice, flips in slices.items()}
+
+
+MEMORISED_LABELS = Memorisation()

@@ -17,7 +17,7 @@ from balora_audit.probes.requests import on_texts, test_set
 from balora_audit.probes.scores import NumberScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, CLEAN, Slice
 
-__all__ = ["NoisyNumbers"]
+__all__ = ["NOISY_NUMBERS", "NoisyNumbers"]
 
 UNEXPLAINED_VARIANCE = Metric(
     name="unexplained_variance",
@@ -98,3 +98,6 @@ class NoisyNumbers(Measure):
             rises.append(errors - clean)
         if rises:
             findings.mean("unexplained_rise", np.mean(rises, axis=0), ids)
+
+
+NOISY_NUMBERS = NoisyNumbers()

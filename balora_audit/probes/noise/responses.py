@@ -17,7 +17,7 @@ from balora_audit.probes.requests import on_texts, test_set
 from balora_audit.probes.scores import ResponseScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, CLEAN, Slice
 
-__all__ = ["NoisyResponses"]
+__all__ = ["NOISY_RESPONSES", "NoisyResponses"]
 
 RESPONSE_NLL = Metric(
     name="response_nll",
@@ -109,3 +109,6 @@ class NoisyResponses(Measure):
             rises.append(nll - clean.nll)
         if rises:
             findings.ratios("response_nll_rise", ids, np.mean(rises, axis=0), clean.tokens)
+
+
+NOISY_RESPONSES = NoisyResponses()

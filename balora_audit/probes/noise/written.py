@@ -16,7 +16,7 @@ from balora_audit.probes.requests import to_write
 from balora_audit.probes.scores import AnswerScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, CLEAN, Slice
 
-__all__ = ["WrittenAnswers"]
+__all__ = ["WRITTEN_ANSWERS", "WrittenAnswers"]
 
 EXACT_MATCH = Metric(
     name="exact_match",
@@ -92,3 +92,6 @@ class WrittenAnswers(Measure):
             under_noise.append(right.astype(float))
         if under_noise:
             findings.mean("exact_match_drop", clean.astype(float) - np.mean(under_noise, axis=0), ids)
+
+
+WRITTEN_ANSWERS = WrittenAnswers()
