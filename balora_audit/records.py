@@ -84,11 +84,14 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRow:
-    """One probe that the audit knows, asked for or not, and the names of its metrics in the order in which they are declared."""
+    """One probe: what it is called and asks, and which metrics it has in this audit, in the order in which a reader meets them.
+
+    The probes of this package are all there, also those that did not run, which have no metrics; of others those that ran.
+    """
 
     name: str
     title: str
-    summary: str = ""
+    summary: str
     metrics: tuple[str, ...] = ()
 
 
@@ -267,6 +270,7 @@ class Units:
 class AuditRecord:
     """The whole result of a run: what ``audit.json`` holds and all that the report reads.
 
+    ``metrics`` are the records of every metric that was measured or claimed: a report needs no package but this one.
     :class:`balora_audit.Audit` is the friendly view of it (pandas frames, rendering).
     """
 

@@ -41,6 +41,8 @@ class Slice:
     ('typo@3', 'class=a@b', 'all')
     >>> Slice.parse("class=a@b").title, Slice.parse("typo@3").title, Slice.parse("layer=2").title
     ('a@b', 'typo, severity 3', 'layer 2')
+    >>> Slice.parse("arc_easy (version 1.0, 0 shots)").short
+    'arc_easy'
     """
 
     kind: Kind
@@ -67,6 +69,11 @@ class Slice:
     def whole(self) -> bool:
         """Whether this is everything that was asked, and not a part that was picked out afterwards."""
         return self.kind in ("all", "clean", "task")
+
+    @property
+    def short(self) -> str:
+        """What a user may call it: a task without its version, shots and filter, everything else as it is printed."""
+        return self.name.rpartition(" (version ")[0] if self.kind == "task" else str(self)
 
     @property
     def title(self) -> str:

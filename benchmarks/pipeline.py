@@ -14,7 +14,7 @@ from pathlib import Path
 
 from balora_audit.config import resolve
 from balora_audit.report import render
-from balora_audit.run.execute import execute
+from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 
 

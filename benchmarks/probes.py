@@ -23,7 +23,8 @@ from balora_audit.probes import PROBES
 from balora_audit.progress import Silent
 from balora_audit.run.plan import Plan, make_plan
 from balora_audit.run.store import RunStore
-from balora_audit.run.worker import Worker, read_scores
+from balora_audit.run.scores import read_scores
+from balora_audit.run.worker import Worker
 from balora_audit.scoring import LabelScores, ScoreRequest, Scores, TextScores
 
 

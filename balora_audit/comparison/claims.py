@@ -2,103 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from balora_audit.config import AuditConfig, ClaimConfig
 from balora_audit.data import AuditDataset
 from balora_audit.data.conditions import Condition, parse
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.methods import find_methods
-from balora_audit.probes.tasks import suite_of
+from balora_audit.metric import Metric
+from balora_audit.probes import Context, Probe
 from balora_audit.records import Claim
-from balora_audit.vocabulary import METRICS, METRICS_OF
+from balora_audit.slices import ALL, Slice
 
-__all__ = ["declare", "pairs"]
+__all__ = ["declare", "margin_of", "pairs"]
 
 
-def declare(config: AuditConfig, dataset: AuditDataset, conditions: list[Condition]) -> list[Claim]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Audit:
+    """What claims are made about: the models by name and condition (those of one seed stand for all), and what is measured of them."""
+
+    config: AuditConfig
+    conditions: Sequence[Condition]
+    contexts: Mapping[tuple[str, str], Context]
+    probes: Mapping[str, Probe]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Name → record, over all probes that there are."""
+        return {name: metric for probe in self.probes.values() for name, metric in probe.metrics.items()}
+
+
+def declare(
+    config: AuditConfig, dataset: AuditDataset, conditions: Sequence[Condition], contexts: Sequence[Context], probes: Mapping[str, Probe]
+) -> list[Claim]:
     """Return the claims of the configuration, or the default set when it declares none.
+
+    Parameters
+    ----------
+    contexts : sequence of Context
+        Of every model that will be measured.
+    probes : mapping
+        All that there are, active or not.
 
     Raises
     ------
     ConfigurationError
-        A claim names a metric, model, condition or probe that the audit does not have, or is declared twice.
+        A claim names a metric, model, condition, probe or slice that the audit does not have, or is declared twice.
     """
+    by_model = {(context.method, str(context.condition)): context for context in reversed(contexts)}
+    audit = _Audit(config=config, conditions=conditions, contexts=by_model, probes=probes)
     if not config.claims:
-        return list(_defaults(config, dataset, conditions))
-    known = [str(condition) for condition in conditions]
-    declared = [_declared(config, given, known) for given in config.claims]
+        return list(_defaults(audit, dataset))
+    declared = [_declared(audit, given) for given in config.claims]
     repeated = sorted({claim.id for claim in declared if sum(other.id == claim.id for other in declared) > 1})
     if repeated:
         raise ConfigurationError(f"claims: {repeated[0]} is declared twice")
     return declared
 
 
-def _declared(config: AuditConfig, given: ClaimConfig, conditions: Sequence[str]) -> Claim:
-    if given.metric not in METRICS:
-        raise unknown_name("metric", given.metric, METRICS)
+def margin_of(config: AuditConfig, metric: Metric) -> float:
+    """Return δ for a metric: the configured one, else its own; `ConfigurationError` where there is neither."""
+    margin = config.margins.get(metric.name, metric.margin)
+    if margin is None:
+        raise ConfigurationError(f"{metric.name} has no margin of its own; give its claim one")
+    return margin
+
+
+def _declared(audit: _Audit, given: ClaimConfig) -> Claim:
+    config = audit.config
+    probe_name = given.probe or _probe_of(audit, given.metric)
     for name in (given.candidate, given.baseline):
         if name not in config.model_names:
             raise ConfigurationError(f"claims: {name!r} is not among the models of this audit: {', '.join(config.model_names)}")
     if given.candidate == given.baseline:
         raise ConfigurationError(f"claims: {given.candidate!r} cannot be compared with itself")
-    condition = str(parse(given.condition))
-    if condition not in conditions:
-        raise ConfigurationError(f"claims: {given.condition!r} is not among the conditions of this audit: {', '.join(conditions)}")
-    metric = METRICS[given.metric]
-    probe = given.probe or _probe_of(given.metric)
-    if probe not in config.active_probes:
-        raise ConfigurationError(f"claims: {probe!r} is not among the probes of this audit: {', '.join(config.active_probes)}")
-    slice = _of_task(config, given) if probe == "harness" else given.slice
+    condition, known = str(parse(given.condition)), [str(condition) for condition in audit.conditions]
+    if condition not in known:
+        raise ConfigurationError(f"claims: {given.condition!r} is not among the conditions of this audit: {', '.join(known)}")
+    if probe_name not in config.active_probes:
+        raise ConfigurationError(f"claims: {probe_name!r} is not among the probes of this audit: {', '.join(config.active_probes)}")
+    probe = audit.probes[probe_name]
+    metric = _record(audit, probe, given.metric)
+    slice = _slice(audit, probe, given, condition)
     higher = metric.higher_is_better if given.direction is None else given.direction == "higher"
     if higher is None:
         raise ConfigurationError(f"claims: {given.metric} is neither good nor bad when high; give direction: higher or lower")
+    margin = given.margin if given.margin is not None else margin_of(config, metric)
+    return _claim(given.baseline, given.candidate, condition, probe.name, metric.name, slice, margin, higher)
+
+
+def _claim(baseline: str, candidate: str, condition: str, probe: str, metric: str, slice: Slice, margin: float, higher: bool) -> Claim:
     return Claim(
-        id=f"{given.candidate}-vs-{given.baseline}:{probe}/{given.metric}@{condition}" + ("" if slice == "all" else f"#{slice}"),
-        baseline=given.baseline,
-        candidate=given.candidate,
+        id=f"{candidate}-vs-{baseline}:{probe}/{metric}@{condition}" + ("" if slice == ALL else f"#{slice}"),
+        baseline=baseline,
+        candidate=candidate,
         condition=condition,
         probe=probe,
-        metric=given.metric,
-        slice=slice,
-        margin=given.margin if given.margin is not None else config.margin(given.metric),
+        metric=metric,
+        slice=str(slice),
+        margin=margin,
         higher_is_better=higher,
     )
 
 
-def _of_task(config: AuditConfig, given: ClaimConfig) -> str:
-    """Return the slice of a claim about a harness task, which may be given by the task's name alone."""
-    slices = suite_of(config).slices
-    if given.slice in slices:
-        return slices[given.slice]
-    if not any(given.slice.startswith(full.removesuffix(")")) for full in slices.values()):
-        raise ConfigurationError(f"claims: {given.metric} of harness: {unknown_name('slice (a task)', given.slice, slices)}")
-    return given.slice
+def _probe_of(audit: _Audit, metric: str) -> str:
+    """Return the first probe that measures a metric."""
+    found = next((name for name, probe in audit.probes.items() if metric in probe.metrics), None)
+    if found is None:
+        raise unknown_name("metric", metric, audit.metrics)
+    return found
 
 
-def _probe_of(metric: str) -> str:
-    return next(probe for probe, metrics in METRICS_OF.items() if metric in metrics)
+def _record(audit: _Audit, probe: Probe, metric: str) -> Metric:
+    own = probe.record(metric)
+    if own is None:
+        raise ConfigurationError(f"claims: the probe {probe.name!r}: {unknown_name('metric', metric, probe.metrics)}")
+    return audit.metrics.get(metric, own)  # a task can share a name with another probe's metric, and means the same by it
 
 
-def _defaults(config: AuditConfig, dataset: AuditDataset, conditions: list[Condition]) -> Iterable[Claim]:
-    """Yield the default claims: each fine-tuned model against each baseline, a few headline metrics per probe."""
-    methods = find_methods(config.models)
-    for baseline, candidate in pairs(config):
-        for probe, metric, condition in _headlines(config, dataset, conditions):
-            if not all(methods[name].applies_to(condition) for name in (baseline, candidate)):
-                continue
-            if metric == "kl_per_token" and methods[baseline].is_base:
-                continue  # the base has no distance from itself; every model loses, by definition
-            yield Claim(
-                id=f"{candidate}-vs-{baseline}:{probe}/{metric}@{condition}",
-                baseline=baseline,
-                candidate=candidate,
-                condition=str(condition),
-                probe=probe,
-                metric=metric,
-                margin=config.margin(metric),
-                higher_is_better=bool(METRICS[metric].higher_is_better),
+def _slice(audit: _Audit, probe: Probe, given: ClaimConfig, condition: str) -> Slice:
+    """Return the slice that a claim is about, which both of its models must have; a task may be given by its name alone."""
+    valid: dict[Slice, None] | None = None
+    for method in (given.candidate, given.baseline):
+        context = audit.contexts.get((method, condition))
+        if context is None:
+            raise ConfigurationError(f"claims: {method!r} is not measured under condition {condition}")
+        slices = probe.slices(context, given.metric)
+        if slices is None:
+            continue
+        if not slices:
+            raise ConfigurationError(
+                f"claims: the probe {probe.name!r} does not measure {given.metric} of {method!r} under condition {condition}; "
+                f"there it measures {', '.join(_measured(probe, context)) or 'nothing'}"
             )
+        valid = {slice: None for slice in slices if valid is None or slice in valid}
+    if valid is None:
+        return Slice.parse(given.slice)
+    shorts = [slice.short for slice in valid]
+    by_name = {slice.short if shorts.count(slice.short) == 1 else str(slice): slice for slice in valid}
+    by_name |= {str(slice): slice for slice in valid if given.slice == str(slice)}
+    if given.slice not in by_name:
+        raise ConfigurationError(f"claims: {given.metric} of {probe.name} under {condition}: {unknown_name('slice', given.slice, by_name)}")
+    return by_name[given.slice]
+
+
+def _measured(probe: Probe, context: Context) -> list[str]:
+    return [name for name in probe.metrics if probe.slices(context, name) != ()]
+
+
+def _defaults(audit: _Audit, dataset: AuditDataset) -> Iterator[Claim]:
+    """Yield the default claims: each fine-tuned model against each baseline, the headline metrics of every probe."""
+    config, methods = audit.config, find_methods(audit.config.models)
+    for baseline, candidate in pairs(config):
+        for condition in audit.conditions:
+            if any((method, str(condition)) not in audit.contexts for method in (baseline, candidate)):
+                continue  # an imported adapter is measured beside clean data only
+            for probe in audit.probes.values():
+                if probe.name not in config.probes:
+                    continue
+                for name in probe.headlines(dataset, condition):
+                    metric = _record(audit, probe, name)
+                    if metric.against_base == "trivial" and methods[baseline].is_base:
+                        continue  # the base has no distance from itself; every model loses, by definition
+                    if metric.higher_is_better is None:
+                        raise ValueError(f"the probe {probe.name!r} claims {name} by default, of which neither end is the better one")
+                    margin = margin_of(config, metric)
+                    yield _claim(baseline, candidate, str(condition), probe.name, name, ALL, margin, metric.higher_is_better)
 
 
 def pairs(config: AuditConfig) -> list[tuple[str, str]]:
@@ -110,25 +180,3 @@ def pairs(config: AuditConfig) -> list[tuple[str, str]]:
             if candidate != baseline and not methods[candidate].is_base and (candidate, baseline) not in found:
                 found.append((baseline, candidate))
     return found
-
-
-def _headlines(config: AuditConfig, dataset: AuditDataset, conditions: list[Condition]) -> Iterable[tuple[str, str, Condition]]:
-    """Yield (probe, metric, condition): what is claimed by default, as far as data and conditions can decide it."""
-    labelled = dataset.task == "classification"
-    grouped = len({example.group for example in dataset.test} - {None}) >= 2
-    twinned = any(example.counterfactual is not None for example in dataset.test)
-    tail = "tail_recall" if len(dataset.label_names) >= 3 else "worst_class_recall"
-    for condition in conditions:
-        clean = condition.is_clean
-        wanted = (
-            ("noise", "accuracy_drop", clean and labelled),
-            ("noise", "response_nll_rise", clean and dataset.task == "generation"),
-            ("noise", "unexplained_rise", clean and dataset.task == "regression"),
-            ("noise", "memorisation", condition.noise is not None),
-            ("imbalance", tail, condition.imbalance is not None),
-            ("imbalance", "tpr_gap_rms", (clean or condition.correlate is not None) and labelled and grouped),
-            ("imbalance", "counterfactual_flip_rate", (clean or condition.correlate is not None) and labelled and twinned),
-            ("collapse", "effective_rank", clean),
-            ("drift", "kl_per_token", clean and bool(dataset.general)),
-        )
-        yield from ((probe, metric, condition) for probe, metric, holds in wanted if holds and probe in config.probes)

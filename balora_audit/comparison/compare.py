@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from balora_audit.cells import CellId
 from balora_audit.config import AuditConfig
-from balora_audit.probes.evidence import Findings
-from balora_audit.records import Claim, Comparison
+from balora_audit.probes import Findings
+from balora_audit.records import Claim, Comparison, Measurement
+from balora_audit.slices import Slice
 from balora_audit.stats import (
     ItemScores,
     Jackknife,
@@ -17,15 +19,26 @@ from balora_audit.stats import (
     paired_jackknife,
     verdict,
 )
-from balora_audit.vocabulary import METRICS
 
-__all__ = ["Evidence", "compare_all"]
+__all__ = ["Evidence", "Failures", "compare_all"]
 
-Evidence = Mapping[tuple[str, str, int], Mapping[str, Findings]]
-"""(method, condition, seed) → probe → findings; a cell that failed is absent."""
+Evidence = Mapping[CellId, Mapping[str, Findings]]
+"""Cell → probe → findings; a cell that failed is absent, and so is a probe that failed in it."""
 
-_TRIVIAL_AGAINST_BASE = {"cka_to_base", "principal_angle_to_base", "retained", "lost", "gained", "perplexity_ratio", "kl_per_token"}
-_SLICES = ("all", "clean")
+Failures = Mapping[tuple[CellId, str], str]
+"""(cell, probe) → why there are no findings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """What a comparison is about."""
+
+    baseline: str
+    candidate: str
+    condition: str
+    probe: str
+    metric: str
+    slice: Slice
 
 
 def compare_all(
@@ -35,47 +48,58 @@ def compare_all(
     evidence: Evidence,
     *,
     untrained: frozenset[str] = frozenset(),
+    failures: Failures | None = None,
 ) -> list[Comparison]:
     """Return the declared claims with verdicts, then the exploratory rows.
 
-    `untrained` names the models for which distances from the base are zero by definition: no rows against them. Group gaps
-    are compared with them in any case, whatever the baselines are: that difference is the amplification.
+    `untrained` names the models for which distances from the base are zero by definition: no rows against them. What is always
+    compared with them (``Metric.against_base``) has rows whatever the baselines are: that difference is the amplification.
+    A claim about a probe that has no findings in one of its cells is an error, for the reason that `failures` gives.
     """
-    decided = [_decide(config, claim, evidence) for claim in claims]
-    adjusted = _adjust(decided)
-    taken = {(row.baseline, row.candidate, row.condition, row.probe, row.metric, row.slice) for row in adjusted}
-    exploratory = []
+    decided = [_decide(config, claim, evidence, failures or {}) for claim in claims]
+    taken = {_about(claim) for claim in claims}
     candidates = [name for name in config.model_names if name not in untrained]
     amplified = [(base, name) for base in sorted(untrained) for name in candidates if (base, name) not in pairs]
+    exploratory = []
     for baseline, candidate in (*pairs, *amplified):
-        for condition, probe, metric, slice in _common(evidence, baseline, candidate):
-            if (baseline, candidate, condition, probe, metric, slice) in taken:
+        for subject, against_base in _common(evidence, baseline, candidate).items():
+            if subject in taken or (baseline in untrained and against_base == "trivial"):
                 continue
-            if (baseline, candidate) in amplified and probe != "imbalance":
+            if (baseline, candidate) in amplified and against_base != "always":
                 continue
-            if baseline in untrained and metric in _TRIVIAL_AGAINST_BASE:
-                continue
-            exploratory.append(_compare(config, evidence, baseline, candidate, condition, probe, metric, slice))
-    return [*adjusted, *exploratory]
+            exploratory.append(_compare(config, evidence, subject))
+    return [*_adjust(decided), *exploratory]
 
 
-def _decide(config: AuditConfig, claim: Claim, evidence: Evidence) -> Comparison:
-    row = _compare(config, evidence, claim.baseline, claim.candidate, claim.condition, claim.probe, claim.metric, claim.slice)
-    failed = [
-        (method, claim.condition, seed)
-        for method in (claim.baseline, claim.candidate)
-        for seed in config.seeds
-        if (method, claim.condition, seed) not in evidence
-    ]
+def _about(claim: Claim) -> _Subject:
+    return _Subject(
+        baseline=claim.baseline,
+        candidate=claim.candidate,
+        condition=claim.condition,
+        probe=claim.probe,
+        metric=claim.metric,
+        slice=Slice.parse(claim.slice),
+    )
+
+
+def _decide(config: AuditConfig, claim: Claim, evidence: Evidence, failures: Failures) -> Comparison:
+    row = _compare(config, evidence, _about(claim))
+    cells = [CellId(method, claim.condition, seed) for method in (claim.baseline, claim.candidate) for seed in config.seeds]
+    failed = [cell for cell in cells if claim.probe not in evidence.get(cell, {})]
     said = "error" if failed else verdict(row.ci_low, row.ci_high, claim.margin, claim.higher_is_better)
     reason = row.reason
     if failed:
-        reason = "failed: " + ", ".join(f"{method} under {condition}, seed {seed}" for method, condition, seed in failed)
+        reason = "failed: " + "; ".join(_failure(cell, failures.get((cell, claim.probe))) for cell in failed)
     if said == "inconclusive" and row.ci_low is not None and row.ci_high is not None:
         smallest = minimum_detectable_effect(row.ci_low, row.ci_high, config.ci)
         detectable = f"the smallest difference that this design finds with 80 % power is about {smallest:.3g}"
         reason = f"{reason}; {detectable}" if reason else detectable
     return replace(row, claim=claim.id, margin=claim.margin, higher_is_better=claim.higher_is_better, verdict=said, reason=reason)
+
+
+def _failure(cell: CellId, reason: str | None) -> str:
+    where = f"{cell.method} under {cell.condition}, seed {cell.seed}"
+    return f"{where} ({reason})" if reason else where
 
 
 def _adjust(rows: list[Comparison]) -> list[Comparison]:
@@ -88,76 +112,75 @@ def _adjust(rows: list[Comparison]) -> list[Comparison]:
     return adjusted
 
 
-def _common(evidence: Evidence, baseline: str, candidate: str) -> list[tuple[str, str, str, str]]:
-    found: dict[tuple[str, str, str, str], None] = {}
-    for (method, condition, seed), by_probe in evidence.items():
-        if method != candidate or (baseline, condition, seed) not in evidence:
+def _common(evidence: Evidence, baseline: str, candidate: str) -> dict[_Subject, str]:
+    """Return what was measured of whole test sets for both models under one condition and seed → how it stands to the base."""
+    found: dict[_Subject, str] = {}
+    for cell, by_probe in evidence.items():
+        others = evidence.get(cell._replace(method=baseline), {})
+        if cell.method != candidate:
             continue
         for probe, findings in by_probe.items():
-            other = evidence[baseline, condition, seed].get(probe)
             for metric, slice in findings.scores:
-                if (slice in _SLICES or probe == "harness") and other is not None and (metric, slice) in other.scores:
-                    found[condition, probe, metric, slice] = None
-    return list(found)
+                if slice.whole and probe in others and (metric, slice) in others[probe].scores:
+                    record = findings.probe.record(metric)
+                    subject = _Subject(
+                        baseline=baseline, candidate=candidate, condition=cell.condition, probe=probe, metric=metric, slice=slice
+                    )
+                    found[subject] = "compared" if record is None else record.against_base
+    return found
 
 
-def _compare(
-    config: AuditConfig,
-    evidence: Evidence,
-    baseline: str,
-    candidate: str,
-    condition: str,
-    probe: str,
-    metric: str,
-    slice: str,
-) -> Comparison:
-    mine: list[ItemScores | Jackknife] = []
-    theirs: list[ItemScores | Jackknife] = []
+def _compare(config: AuditConfig, evidence: Evidence, subject: _Subject) -> Comparison:
+    candidate: list[ItemScores | Jackknife] = []
+    baseline: list[ItemScores | Jackknife] = []
     reasons: list[str] = []
     for seed in config.seeds:
         both = []
-        for method in (candidate, baseline):
-            findings = evidence.get((method, condition, seed), {}).get(probe)
-            found = findings.scores.get((metric, slice)) if findings is not None else None
-            if found is None:
-                reasons.append(_why(findings, method, metric, slice))
-            both.append(found)
+        for method in (subject.candidate, subject.baseline):
+            findings = evidence.get(CellId(method, subject.condition, seed), {}).get(subject.probe)
+            scores = findings.scores.get((subject.metric, subject.slice)) if findings is not None else None
+            if scores is None:
+                reasons.append(_why(findings, method, subject))
+            both.append(scores)
         if both[0] is not None and both[1] is not None:
-            mine.append(both[0])
-            theirs.append(both[1])
+            candidate.append(both[0])
+            baseline.append(both[1])
     empty = Comparison(
-        baseline=baseline,
-        candidate=candidate,
-        condition=condition,
-        probe=probe,
-        metric=metric,
-        slice=slice,
+        baseline=subject.baseline,
+        candidate=subject.candidate,
+        condition=subject.condition,
+        probe=subject.probe,
+        metric=subject.metric,
+        slice=str(subject.slice),
         delta=None,
         ci_level=config.ci,
         n_items=0,
-        n_seeds=len(mine),
-        higher_is_better=_direction(evidence, candidate, probe, metric, slice),
+        n_seeds=len(candidate),
+        higher_is_better=_direction(evidence, subject),
         reason=reasons[0] if reasons else None,
     )
-    if not mine:
+    if not candidate:
         return empty
-    if isinstance(mine[0], Jackknife):
-        return _from_jackknife(config, empty, mine, theirs)
-    return _from_items(config, empty, mine, theirs)
+    if isinstance(candidate[0], Jackknife):
+        return _from_jackknife(config, empty, candidate, baseline)
+    return _from_items(config, empty, candidate, baseline)
 
 
-def _direction(evidence: Evidence, method: str, probe: str, metric: str, slice: str) -> bool | None:
-    if metric in METRICS and probe != "harness":
-        return METRICS[metric].higher_is_better
-    rows = (row for (name, *_), found in evidence.items() if name == method and probe in found for row in found[probe].measurements)
-    return next((row.higher_is_better for row in rows if (row.metric, row.slice) == (metric, slice)), None)
+def _direction(evidence: Evidence, subject: _Subject) -> bool | None:
+    rows = (row for cell, found in evidence.items() if cell.method == subject.candidate for row in _rows(found.get(subject.probe), subject))
+    return next((row.higher_is_better for row in rows), None)
 
 
-def _why(findings: Findings | None, method: str, metric: str, slice: str) -> str:
+def _rows(findings: Findings | None, subject: _Subject) -> list[Measurement]:
+    rows = findings.measurements if findings is not None else []
+    return [row for row in rows if (row.metric, row.slice) == (subject.metric, str(subject.slice))]
+
+
+def _why(findings: Findings | None, method: str, subject: _Subject) -> str:
     if findings is None:
         return f"{method} was not measured"
-    rows = [row for row in findings.measurements if row.metric == metric and row.slice == slice]
-    return f"{method}: {rows[0].reason}" if rows and rows[0].reason else f"{method}: {metric} was not measured"
+    reason = next((row.reason for row in _rows(findings, subject)), None)
+    return f"{method}: {reason or f'{subject.metric} was not measured'}"
 
 
 def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], theirs: Sequence[object]) -> Comparison:

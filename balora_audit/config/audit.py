@@ -12,7 +12,6 @@ from balora_audit.config.presets import PresetName
 from balora_audit.config.probes import CollapseConfig, NoiseConfig, WritingConfig
 from balora_audit.config.training import AdapterConfig, TrainingConfig
 from balora_audit.config.values import json_object, names_or_pairs, with_line_breaks
-from balora_audit.errors import ConfigurationError
 from balora_audit.penalties import REGULARIZERS, Family, Frozen, Penalties, RegularizerPreset
 
 __all__ = ["AuditConfig"]
@@ -27,26 +26,6 @@ WRITING = Heading("Writing")
 STATISTICS = Heading("Statistics")
 TASKS = Heading("Harness tasks")
 MACHINE = Heading("Machine")
-
-_DEFAULT_MARGINS: dict[str, float] = {
-    "accuracy": 0.02,
-    "accuracy_drop": 0.02,
-    "response_nll": 0.05,
-    "response_nll_rise": 0.05,
-    "unexplained_rise": 0.02,
-    "memorisation": 0.05,
-    "balanced_accuracy": 0.02,
-    "tail_recall": 0.05,
-    "worst_class_recall": 0.05,
-    "tpr_gap_rms": 0.05,
-    "exact_match": 0.02,
-    "exact_match_drop": 0.02,
-    "equalized_odds_difference": 0.05,
-    "demographic_parity_difference": 0.05,
-    "counterfactual_flip_rate": 0.02,
-    "effective_rank": 1.0,
-    "kl_per_token": 0.02,
-}
 
 
 class AuditConfig(Frozen):
@@ -196,9 +175,3 @@ class AuditConfig(Frozen):
         if self.baseline is not None:
             return (self.baseline,)
         return tuple(name for name in ("base", "lora") if name in self.model_names) or self.model_names[:1]
-
-    def margin(self, metric: str) -> float:
-        """Return δ for a metric: the configured one, else the default."""
-        if metric not in self.margins and metric not in _DEFAULT_MARGINS:
-            raise ConfigurationError(f"{metric} has no margin of its own; give its claim one")
-        return self.margins.get(metric, _DEFAULT_MARGINS.get(metric, 0.0))

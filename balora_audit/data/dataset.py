@@ -56,7 +56,7 @@ class AuditDataset:
     source : dict
         Where it came from (name or path, split, hashes, generator settings); goes into the provenance.
     swapped : str
-        What the counterfactuals change, as a report says it.
+        What the counterfactuals change, in words that follow *only* and precede *changes*.
     notes : tuple of str
         What a reader has to know about these rows, such as that there are fewer than were asked for.
 

@@ -34,7 +34,7 @@ def metrics_of(found: Mapping[str, Any], tasks: Mapping[str, Any]) -> tuple[Harn
                     metric=metric,
                     filter=filter_name,
                     value=defined,
-                    higher_is_better=_direction(metric, task),
+                    higher_is_better=task.higher_is_better().get(metric),
                     n_items=len(kept),
                     reason=_why(values) if defined is None else None,
                     scores=behind,

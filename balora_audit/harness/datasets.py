@@ -14,7 +14,7 @@ from balora_audit.data.biography_parts import OCCUPATIONS
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.data.general_text import held_out
 from balora_audit.data.labels import LabelNames, label_order, name_labels
-from balora_audit.data.perturbations import PERTURBATIONS, perturb
+from balora_audit.data.perturbations import PERTURBATIONS, available, perturb
 from balora_audit.data.prompts import DEFAULT_PROMPT, check_prompt, fill
 from balora_audit.errors import ConfigurationError, DataError, unknown_name
 from balora_audit.harness.rows import Document, Row, data_function, draw, read, structured
@@ -50,17 +50,18 @@ def noise(
         The user's own file with the fields ``text`` and ``label`` (and optionally ``choices``, ``id``, ``group``), how
         its columns are called, how the labels are written, and the prompt template with one ``{text}``.
     """
+    known = available()
     chosen = [kinds] if isinstance(kinds, str) else list(kinds or PERTURBATIONS)
     for kind in chosen:
-        if kind not in PERTURBATIONS:
-            raise unknown_name("perturbation", kind, PERTURBATIONS)
+        if kind not in known:
+            raise unknown_name("perturbation", kind, known)
     if not isinstance(severity, int) or not 0 <= severity <= 5:
         raise ConfigurationError(f"severity must be a whole number within 0 and 5, got {severity!r}")
     documents, template = _labelled("balora_noise", items, seed, data, columns, label_names, prompt)
     for number, document in enumerate(documents):
         kind = chosen[number % len(chosen)]
         text = document["text"]
-        noisy = perturb(kind, text, severity=severity, seed=seed, item_id=document["id"], protect=document["choices"])
+        noisy = perturb(known[kind], text, severity=severity, seed=seed, item_id=document["id"], protect=document["choices"])
         document.update(
             prompt=fill(template, noisy.text),
             noisy_text=noisy.text,

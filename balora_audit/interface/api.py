@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balora_audit.config import AuditConfig, resolve
+from balora_audit.processes import is_main_process
 from balora_audit.progress import Progress
 from balora_audit.records import AuditRecord, Comparison, Measurement, read
 
@@ -79,13 +80,14 @@ def compare(
     balora_audit.errors.AuditError
         Anything the user can mend.
     """
-    from balora_audit.run.execute import execute
+    from balora_audit.run.execution import execute
     from balora_audit.run.plan import make_plan
 
     settings = config if isinstance(config, AuditConfig) else resolve(config or {})
     folder = Path(out)
     audit = Audit(execute(make_plan(settings), folder, progress=progress, fresh=fresh), folder)
-    audit.render()
+    if is_main_process():
+        audit.render()
     return audit
 
 

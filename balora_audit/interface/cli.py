@@ -60,7 +60,7 @@ def compare(
         leads = int(os.environ.get("RANK", "0")) == 0  # of the processes that `accelerate launch` started, one speaks
         with progress_for(sys.stderr, quiet=quiet or as_json or not leads) as progress:
             from balora_audit.report import render
-            from balora_audit.run.execute import execute
+            from balora_audit.run.execution import execute
             from balora_audit.run.plan import make_plan
 
             _quieten(verbose)

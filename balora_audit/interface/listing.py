@@ -35,19 +35,15 @@ def _conditions() -> Mapping[str, str]:
 
 
 def _perturbations() -> Mapping[str, str]:
-    from balora_audit.data.perturbations import PERTURBATIONS
-    from balora_audit.registered import extensions
+    from balora_audit.data import perturbations
 
-    extensions()
-    return {name: f"{noise.description} (per {noise.unit})" for name, noise in PERTURBATIONS.items()}
+    return {name: f"{noise.description} (per {noise.unit})" for name, noise in perturbations.available().items()}
 
 
 def _probes() -> Mapping[str, str]:
-    from balora_audit.probes import PROBES
-    from balora_audit.registered import extensions
+    from balora_audit import probes
 
-    extensions()
-    return {name: probe.summary for name, probe in PROBES.items()}
+    return {name: probe.summary for name, probe in probes.available().items()}
 
 
 def _tasks() -> Mapping[str, str]:

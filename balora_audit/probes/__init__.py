@@ -1,34 +1,65 @@
-"""Probes: one question each about a model. One file each, one line each in :data:`PROBES`; see docs/extending.md."""
+"""Probes: one question each about a model. One module or package each, one line each in :data:`PROBES`; see docs/extending.md."""
 
 from __future__ import annotations
 
-from balora_audit.probes.collapse import CollapseProbe
-from balora_audit.probes.drift import DriftProbe
-from balora_audit.probes.evidence import Context, Findings, Probe, ScoreRequest, Scores
-from balora_audit.probes.imbalance import ImbalanceProbe
-from balora_audit.probes.noise import NoiseProbe
-from balora_audit.probes.requests import label_scores, number_scores, on_texts, response_scores, test_set, text_scores
-from balora_audit.probes.tasks import TasksProbe
+from balora_audit.extensions import Extensions, built_in
+from balora_audit.probes.checks import checked_probe
+from balora_audit.probes.context import Context
+from balora_audit.probes.findings import Findings
+from balora_audit.probes.foreign import find
+from balora_audit.probes.probe import Measure, Probe, Repeat, View
+from balora_audit.probes.requests import on_texts, test_set
+from balora_audit.probes.scores import (
+    AnswerScores,
+    LabelScores,
+    NumberScores,
+    ResponseScores,
+    ScoreRequest,
+    Scores,
+    TextScores,
+    scores_of,
+)
 
 __all__ = [
     "PROBES",
+    "AnswerScores",
     "Context",
     "Findings",
+    "LabelScores",
+    "Measure",
+    "NumberScores",
     "Probe",
+    "Repeat",
+    "ResponseScores",
     "ScoreRequest",
     "Scores",
-    "label_scores",
-    "number_scores",
+    "TextScores",
+    "View",
+    "available",
+    "extensions",
     "on_texts",
-    "response_scores",
+    "scores_of",
     "test_set",
-    "text_scores",
 ]
 
-PROBES: dict[str, Probe] = {
-    "noise": NoiseProbe(),
-    "imbalance": ImbalanceProbe(),
-    "collapse": CollapseProbe(),
-    "drift": DriftProbe(),
-    "harness": TasksProbe(),
-}
+PROBES: dict[str, Probe] = built_in(
+    {
+        "noise": "balora_audit.probes.noise:NOISE",
+        "imbalance": "balora_audit.probes.imbalance:IMBALANCE",
+        "collapse": "balora_audit.probes.collapse:COLLAPSE",
+        "drift": "balora_audit.probes.drift:DRIFT",
+        "harness": "balora_audit.probes.harness:HARNESS",
+    },
+    checked_probe,
+)
+"""The probes of this package."""
+
+
+def extensions() -> Extensions[Probe]:
+    """Return the probes that other packages bring, and those of this package that they add measures to."""
+    return find(PROBES)
+
+
+def available() -> dict[str, Probe]:
+    """Return the probes by name: those of this package, with the measures that others add to them, then those of other packages."""
+    return {**PROBES, **extensions().things}

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from balora_audit.data.dataset import AuditDataset
-from balora_audit.probes.evidence import Context, ScoreRequest, Scores
-from balora_audit.scoring import AnswerScores, LabelScores, NumberScores, ResponseScores, TextScores
+from balora_audit.probes.context import Context
+from balora_audit.probes.scores import ScoreRequest
 
-__all__ = ["answer_scores", "label_scores", "number_scores", "on_texts", "response_scores", "test_set", "text_scores", "to_write"]
-
-S = TypeVar("S", bound=Scores)
+__all__ = ["on_texts", "test_set", "to_write"]
 
 
 def test_set(context: Context) -> ScoreRequest:
@@ -39,35 +35,3 @@ def to_write(context: Context, key: str, ids: tuple[str, ...], texts: tuple[str,
     prompts = tuple(context.dataset.render(text) for text in texts)
     settings = (("max_new_tokens", writing.max_new_tokens), ("stop", writing.stop))
     return ScoreRequest(key=key, kind="answers", ids=ids, texts=prompts, settings=settings)
-
-
-def answer_scores(scores: Mapping[str, Scores], key: str) -> AnswerScores:
-    """Return the written answers under a key."""
-    return _of(scores, key, AnswerScores)
-
-
-def label_scores(scores: Mapping[str, Scores], key: str) -> LabelScores:
-    """Return the label scores under a key."""
-    return _of(scores, key, LabelScores)
-
-
-def number_scores(scores: Mapping[str, Scores], key: str) -> NumberScores:
-    """Return the predicted numbers under a key."""
-    return _of(scores, key, NumberScores)
-
-
-def response_scores(scores: Mapping[str, Scores], key: str) -> ResponseScores:
-    """Return the response scores under a key."""
-    return _of(scores, key, ResponseScores)
-
-
-def text_scores(scores: Mapping[str, Scores], key: str) -> TextScores:
-    """Return the text scores under a key."""
-    return _of(scores, key, TextScores)
-
-
-def _of(scores: Mapping[str, Scores], key: str, kind: type[S]) -> S:
-    found = scores[key]
-    if not isinstance(found, kind):
-        raise TypeError(f"{key!r} holds {type(found).__name__}, not {kind.__name__}")
-    return found

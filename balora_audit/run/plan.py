@@ -1,84 +1,93 @@
-"""What an audit will do, worked out before anything is computed: contexts, units of work, claims. Loads no weights."""
+"""What an audit will do, worked out before anything is computed: cells, units of work, claims. Loads no weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
-from balora_audit.comparison.claims import declare
+from balora_audit import methods as known_methods
+from balora_audit import probes as known_probes
+from balora_audit.cells import CellId
+from balora_audit.comparison.claims import declare, pairs
 from balora_audit.config import AuditConfig
 from balora_audit.data import AuditDataset, load
-from balora_audit.data.conditions import Condition, apply, parse
+from balora_audit.data import perturbations as known_noise
+from balora_audit.data.conditions import Condition, apply
 from balora_audit.data.dataset import fingerprint
-from balora_audit.data.perturbations import PERTURBATIONS
+from balora_audit.data.perturbations import Perturbation
 from balora_audit.errors import ConfigurationError, unknown_name
+from balora_audit.extensions import Extension, described
 from balora_audit.methods import Method, find_methods
-from balora_audit.metrics import exact_match, find_extractor, guess_extractor
-from balora_audit.models.load import HeadSpec
 from balora_audit.models.locate import ResolvedModel, locate
-from balora_audit.models.precision import DTYPES, choose_device, choose_dtype
-from balora_audit.models.skeleton import skeleton
-from balora_audit.probes import PROBES
-from balora_audit.probes.evidence import Context
-from balora_audit.probes.tasks import suite_of
+from balora_audit.models.precision import choose_device
+from balora_audit.probes import Context, Probe
+from balora_audit.probes.harness import suite_of
 from balora_audit.records import Claim
-from balora_audit.registered import described, extensions, require
 from balora_audit.run import provenance
-from balora_audit.run.code import code_hash
-from balora_audit.run.store import content_key
-from balora_audit.scoring import KINDS, ScoreRequest
+from balora_audit.run.choices import check_modules, choose_conditions, choose_extractor, choose_format, choose_head, choose_layers
+from balora_audit.run.keys import UnitKeys, content_key
+from balora_audit.scoring import ScoreRequest
 from balora_audit.training.workshop import Recipe
-from balora_audit.vocabulary import METRICS
 
 __all__ = ["Cell", "Plan", "make_plan"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One model in one context. The base has one cell per context too; its scores are shared by their content."""
+    """One model in one context. The base has one cell per context too; its scores are shared by their content.
+
+    ``requests`` and ``score_keys`` are by the key of the requested set; ``asked`` says which sets each probe reads.
+    """
 
     context: Context
     train_key: str | None
-    requests: dict[str, ScoreRequest]
-    score_keys: dict[str, str]
+    requests: Mapping[str, ScoreRequest]
+    score_keys: Mapping[str, str]
+    asked: Mapping[str, tuple[str, ...]]
 
     @property
-    def id(self) -> tuple[str, str, int]:
-        """(method, condition, seed)."""
-        return self.context.method, str(self.context.condition), self.context.seed
+    def id(self) -> CellId:
+        """Method, condition, seed."""
+        return CellId(self.context.method, str(self.context.condition), self.context.seed)
+
+    def __str__(self) -> str:
+        return self.context.method if self.train_key is None else str(self.id)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A resolved audit."""
+    """A resolved audit.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What the configuration says about training.
+    probes : mapping
+        The probes that run, by name.
+    pairs : tuple of (baseline, candidate)
+        Which models are compared.
+    changed : mapping
+        Condition and seed → what was done to the training rows.
+    extensions : tuple of Extension
+        What other packages bring, used or not.
+    """
 
     config: AuditConfig
     model: ResolvedModel
     dataset: AuditDataset
-    methods: dict[str, Method]
-    head: HeadSpec
+    recipe: Recipe
+    methods: Mapping[str, Method]
+    probes: Mapping[str, Probe]
     device: str
     dtype: str
     dtype_reason: str
-    cells: list[Cell]
+    cells: tuple[Cell, ...]
+    pairs: tuple[tuple[str, str], ...]
     claims: tuple[Claim, ...]
-    changed: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def recipe(self) -> Recipe:
-        """What the configuration says about training."""
-        config, head = self.config, self.head
-        return Recipe(
-            adapter=config.adapter,
-            training=config.training,
-            penalties=config.penalties_for(head.family),
-            regularizers=config.regularizers,
-            head=head,
-        )
+    changed: Mapping[str, Any]
+    extensions: tuple[Extension, ...]
+    warnings: tuple[str, ...]
 
     @property
     def unit_keys(self) -> list[str]:
@@ -100,7 +109,7 @@ class Plan:
                 "claims": [repr(claim) for claim in self.claims],
                 "config": self.config.model_dump(mode="json"),
                 "code": provenance.code_hash(),
-                "extensions": described(),
+                "extensions": described(self.extensions),
             },
         )
 
@@ -115,123 +124,91 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     AuditError
         Anything that can be known to be wrong before computing is an error here.
     """
+    noise, probes, extensions = _find(config)
     methods = find_methods(config.models)
-    _check_names(config)
-    conditions = _conditions(config)
     device = choose_device(config.device)
     dataset = load(config)
-    if dataset.task != "classification":
-        _refuse_label_conditions(conditions)
-    for method in methods.values():
-        method.check_conditions(conditions)
+    conditions = choose_conditions(config, dataset, methods)
     model = locate(config.model, revision=config.revision, convert=convert, say=say)
     head = choose_head(config.head, dataset, model)
     if head.kind == "classifier":
         if config.tasks:
             raise ConfigurationError("--tasks needs a model that predicts words, and this one gets a classification head; give --head lm")
         dataset = replace(dataset, prompt="{text}", general=())  # a head reads the bare text, and predicts no words
-    _check_adapters(config, methods, model, head)
-    dtype, reason = _dtype(config, methods, device, model)
-    plan = Plan(
+    check_modules(config, methods.values(), model, head)
+    dtype, reason = choose_format(config, methods, device, model)
+    recipe = Recipe(
+        adapter=config.adapter,
+        training=config.training,
+        penalties=config.penalties_for(head.family),
+        regularizers=config.regularizers,
+        head=head,
+    )
+    contexts, changed = _contexts(config, dataset, model, recipe, methods, conditions, noise)
+    active = {name: probes[name] for name in config.active_probes}
+    keys = UnitKeys(recipe=recipe, dataset=dataset, model=model, device=str(device), dtype=dtype)
+    cells = tuple(_cell(keys, methods[context.method], context, active) for context in contexts)
+    if config.tasks:
+        suite_of(config).check(model.context_tokens, template=model.has_chat_template)
+    return Plan(
         config=config,
         model=model,
         dataset=dataset,
+        recipe=recipe,
         methods=methods,
-        head=head,
+        probes=active,
         device=str(device),
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=dtype,
         dtype_reason=reason,
-        cells=[],
-        claims=(),
+        cells=cells,
+        pairs=tuple(pairs(config)),
+        claims=tuple(declare(config, dataset, conditions, contexts, probes)),
+        changed=changed,
+        extensions=extensions,
+        warnings=(*dataset.notes, *(f"the {e.kind} {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions if e.failure)),
     )
-    _lay_out(plan, conditions)
-    if config.tasks:
-        suite_of(config).check(model.context_tokens, template=model.has_chat_template)
-    plan.claims = tuple(declare(config, dataset, conditions))
-    plan.warnings += dataset.notes
-    plan.warnings += [f"the extension {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions() if e.failure is not None]
-    return plan
 
 
-def _check_names(config: AuditConfig) -> None:
-    require({"probe": config.probes, "perturbation": config.noise.kinds})
-    kinds: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (
-        ("probe", config.probes, PROBES),
-        ("perturbation", config.noise.kinds, PERTURBATIONS),
-        ("metric with a margin", config.margins, METRICS),
+def _find(config: AuditConfig) -> tuple[dict[str, Perturbation], dict[str, Probe], tuple[Extension, ...]]:
+    """Return the kinds of noise and the probes that there are, and what other packages bring, after a check of the names."""
+    noise, probes = known_noise.extensions(), known_probes.extensions()
+    noise.require(config.noise.kinds)
+    probes.require(config.probes)
+    all_noise, all_probes = {**known_noise.PERTURBATIONS, **noise.things}, {**known_probes.PROBES, **probes.things}
+    metrics = [metric for probe in all_probes.values() for metric in probe.metrics]
+    named: tuple[tuple[str, Iterable[str], Iterable[str]], ...] = (
+        ("probe", config.probes, all_probes),
+        ("perturbation", config.noise.kinds, all_noise),
+        ("metric with a margin", config.margins, metrics),
     )
-    for kind, given, known in kinds:
+    for kind, given, known in named:
         for name in given:
             if name not in known:
                 raise unknown_name(kind, name, known)
+    return all_noise, all_probes, (*probes.origins, *noise.origins, *known_methods.extensions().origins)
 
 
-def _conditions(config: AuditConfig) -> list[Condition]:
-    parsed = [parse(text) for text in config.conditions]
-    names = [str(condition) for condition in parsed]
-    if len(set(names)) != len(names):
-        raise ConfigurationError(f"conditions name the same thing twice: {', '.join(config.conditions)}")
-    return parsed
-
-
-def _refuse_label_conditions(conditions: Iterable[Condition]) -> None:
-    labelled = [str(condition) for condition in conditions if not condition.is_clean]
-    if labelled:
-        raise ConfigurationError(f"condition {labelled[0]!r} changes class labels, and the data have none; use --conditions clean")
-
-
-def choose_head(wanted: str, dataset: AuditDataset, model: ResolvedModel) -> HeadSpec:
-    """Return how the model answers: ``auto`` lets a causal language model answer with text and gives others a head.
-
-    Raises
-    ------
-    ConfigurationError
-        Generation without a language model.
-    """
-    named = [str(name) for name in model.config.get("architectures") or ["LMHeadModel"]]
-    causal = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in named)
-    regression = dataset.task == "regression"
-    kind = wanted if wanted != "auto" else "lm" if causal and not regression else "classifier"
-    if kind == "lm" and regression:
-        raise ConfigurationError("numbers are predicted by a head, not by text; leave out --head lm")
-    if dataset.task == "generation" and (kind == "classifier" or not causal):
-        raise ConfigurationError(f"{model.name!r} ({named[0]}) writes no text, and the data are prompts and responses")
-    if kind == "lm":
-        return HeadSpec()
-    return HeadSpec(kind="classifier", outputs=1 if regression else len(dataset.label_names), regression=regression)
-
-
-def _check_adapters(config: AuditConfig, methods: dict[str, Method], model: ResolvedModel, head: HeadSpec) -> None:
-    found = skeleton(model, head, trust_remote_code=config.trust_remote_code)
-    if found is not None:
-        for method in methods.values():
-            method.check_modules(config.adapter, *found)
-
-
-def _dtype(config: AuditConfig, methods: dict[str, Method], device: torch.device, model: ResolvedModel) -> tuple[torch.dtype, str]:
-    required = [found for method in methods.values() if (found := method.required_dtype(config.dtype)) is not None]
-    if required:
-        name, reason = required[0]
-        return DTYPES[name], reason
-    return choose_dtype(config.dtype, device, int(model.config.get("hidden_size") or 0))
-
-
-def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
-    config, dataset = plan.config, plan.dataset
-    layers, extractor = _layers(config, plan.model), _extractor(config, dataset)
+def _contexts(
+    config: AuditConfig,
+    dataset: AuditDataset,
+    model: ResolvedModel,
+    recipe: Recipe,
+    methods: Mapping[str, Method],
+    conditions: tuple[Condition, ...],
+    noise: Mapping[str, Perturbation],
+) -> tuple[list[Context], dict[str, dict[str, Any]]]:
+    """Return the circumstances of every cell, model by model, and what the conditions changed."""
+    layers, extractor = choose_layers(config, model), choose_extractor(config, dataset)
+    contexts: list[Context] = []
+    changed: dict[str, dict[str, Any]] = {}
     for seed in config.seeds:
         conditioned = {condition: apply(dataset, condition, seed) for condition in conditions}
         flips = {str(condition): _flips(done.changed) for condition, done in conditioned.items()}
         for condition, done in conditioned.items():
-            plan.changed[f"{condition}/seed{seed}"] = {
-                **done.changed,
-                "rows": len(done.train),
-                "rows_sha256": fingerprint(done.train),
-            }
-            for name, method in plan.methods.items():
-                if not method.applies_to(condition):
-                    continue
-                context = Context(
+            counts = {"rows": len(done.train), "rows_sha256": fingerprint(done.train)}
+            changed[f"{condition}/seed{seed}"] = {**done.changed, **counts}
+            contexts += [
+                Context(
                     config=config,
                     dataset=dataset,
                     method=name,
@@ -240,82 +217,34 @@ def _lay_out(plan: Plan, conditions: list[Condition]) -> None:
                     train=done.train,
                     flipped=flips[str(condition)],
                     flipped_elsewhere={other: found for other, found in flips.items() if found} if condition.is_clean else {},
-                    is_base=method.is_base,
-                    predicts_words=plan.head.kind == "lm",
+                    perturbations=noise,
+                    changes_weights=not method.is_base,
+                    predicts_words=recipe.head.kind == "lm",
                     layers=layers,
                     extractor=extractor,
-                    evidence=f"samples/{name}-{condition}-seed{seed}.jsonl",
+                    evidence=f"samples/{CellId(name, str(condition), seed).file_stem}.jsonl",
                 )
-                plan.cells.append(_cell(plan, context))
-    order = {name: index for index, name in enumerate(plan.methods)}
-    plan.cells.sort(key=lambda cell: order[cell.context.method])  # stable: the base first, if it was named first
+                for name, method in methods.items()
+                if method.applies_to(condition)
+            ]
+    order = {name: index for index, name in enumerate(methods)}
+    return sorted(contexts, key=lambda context: order[context.method]), changed  # stable: the base first, if it was named first
 
 
 def _flips(changed: dict[str, Any]) -> dict[str, tuple[int, int]]:
     return {item: (int(change["clean"]), int(change["noisy"])) for item, change in changed.get("flipped", {}).items()}
 
 
-def _layers(config: AuditConfig, model: ResolvedModel) -> tuple[int, ...]:
-    count = int(model.config.get("num_hidden_layers") or model.config.get("n_layer") or 0)
-    if config.layers == "all":
-        if count == 0:
-            raise ConfigurationError(f"the configuration of {model.name!r} does not say how many layers it has; name them: --layers 0,1")
-        return tuple(range(count + 1))
-    wrong = [layer for layer in config.layers if layer < 0 or (count and layer > count)]
-    if wrong:
-        raise ConfigurationError(f"--layers {wrong[0]}: {model.name!r} has layers 1 to {count}, and 0 for the embeddings")
-    return tuple(dict.fromkeys(config.layers))
-
-
-def _extractor(config: AuditConfig, dataset: AuditDataset) -> str | None:
-    """Return how written answers are read; the references must have answers under it before anything is computed."""
-    if dataset.task != "generation" or config.writing.extractor == "none":
-        return None
-    references = [str(example.response) for example in dataset.test]
-    extractor = guess_extractor(references) if config.writing.extractor == "auto" else config.writing.extractor
-    if extractor is None:
-        return None
-    exact_match(references, references, find_extractor(extractor))
-    if config.writing.max_new_tokens > config.training.max_tokens - 8:
-        raise ConfigurationError(
-            f"writing.max_new_tokens {config.writing.max_new_tokens} leaves no room for a prompt within training.max_tokens "
-            f"{config.training.max_tokens}; lower the one or raise the other"
-        )
-    return extractor
-
-
-def _cell(plan: Plan, context: Context) -> Cell:
-    config = context.config
-    environment = {
-        "versions": provenance.versions(),
-        "model": plan.model.fingerprint,
-        "device": plan.device,
-        "dtype": plan.dtype,
-        "limit_tokens": config.training.max_tokens,
-        "prompt": plan.dataset.prompt,
-        "label_names": plan.dataset.label_names,
-        "head": repr(plan.head),
-    }
-    train_key = _train_key(plan, context, environment)
+def _cell(keys: UnitKeys, method: Method, context: Context, probes: Mapping[str, Probe]) -> Cell:
+    train_key = keys.training(method, context)
     requests: dict[str, ScoreRequest] = {}
-    for name in config.active_probes:
-        for request in PROBES[name].requests(context):
+    asked: dict[str, tuple[str, ...]] = {}
+    for name, probe in probes.items():
+        wanted = probe.requests(context)
+        for request in wanted:
             if request.key in requests and requests[request.key].content != request.content:
                 raise ValueError(f"two probes ask for different texts under the key {request.key!r}")
             requests[request.key] = request
-    score_keys = {
-        key: content_key(
-            "score",
-            {**environment, "code": code_hash(KINDS[request.kind].module), "adapter": train_key, "request": request.content},
-        )
-        for key, request in requests.items()
-    }
-    return Cell(context=context, train_key=train_key, requests=requests, score_keys=score_keys)
-
-
-def _train_key(plan: Plan, context: Context, environment: dict[str, Any]) -> str | None:
-    """Return the content address of what is made for a cell; None for a base that needs no head."""
-    method = plan.methods[context.method]
-    rows = {"rows": fingerprint(context.train), "task": plan.dataset.task}
-    parts = method.key(plan.recipe, rows, context.seed)
-    return None if parts is None else content_key(method.unit, {**environment, "code": code_hash(*method.modules), **parts})
+        asked[name] = tuple(request.key for request in wanted)
+    score_keys = {key: keys.scores(train_key, request) for key, request in requests.items()}
+    return Cell(context=context, train_key=train_key, requests=requests, score_keys=score_keys, asked=asked)

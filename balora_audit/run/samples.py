@@ -1,130 +1,145 @@
-"""The items behind the rates: every prediction in ``samples/*.jsonl``, and the few that the report shows."""
+"""The items behind the rates: every answer in ``samples/*.jsonl``, and the few that the report shows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from balora_audit.data.dataset import Example
 from balora_audit.files import write_atomic
-from balora_audit.probes.noisy_copies import unchanged
+from balora_audit.probes import Context, Probe, View
 from balora_audit.records import SampleRow, SampleTable
-from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.plan import Cell
+from balora_audit.run.scores import FEATURES, StoredScores
 from balora_audit.run.store import RunStore
-from balora_audit.scoring import AnswerScores, HarnessScores, LabelScores, NumberScores, Scores
+from balora_audit.scoring import LabelScores, Scores
 
 __all__ = ["write"]
 
 _SHOWN = 20
 _DISAGREEING = 10
-
-AllScores = Mapping[tuple[str, str, int], Mapping[str, Scores]]
-
-
-def write(plan: Plan, store: RunStore, scores: AllScores) -> list[SampleTable]:
-    """Write one file of per-item results per model, condition and seed; return the tables for the report."""
-    for cell in plan.cells:
-        if cell.id in scores and cell.context.evidence is not None:
-            lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in _rows(plan, cell, scores[cell.id])]
-            write_atomic(store.folder / cell.context.evidence, "".join(line + "\n" for line in lines))
-    if plan.dataset.task != "classification":
-        return []
-    return [table for view in _views(plan) if (table := _table(plan, view, scores)) is not None]
+_RULE = (
+    f"the {_DISAGREEING} items on which the models' answers differ most (ties in order of id), then a seeded random choice up to {_SHOWN}"
+)
 
 
-def _rows(plan: Plan, cell: Cell, scores: Mapping[str, Scores]) -> list[dict[str, object]]:
-    dataset = plan.dataset
-    known = {example.id: example for example in (*dataset.test, *cell.context.train)}
+def write(store: RunStore, probes: Iterable[Probe], cells: Sequence[Cell], lost: Mapping[str, str]) -> list[SampleTable]:
+    """Write one file of per-item results for each of these cells; return the tables for the report, of the first seed.
+
+    `lost` are the units that failed: their sets are left out.
+    """
+    asked = list(probes)
+    for cell in cells:
+        if cell.context.evidence is not None:
+            rows = _rows(cell, _scores(store, cell, lost), asked)
+            write_atomic(store.folder / cell.context.evidence, "".join(f"{_line(row)}\n" for row in rows))
+    tables = []
+    for condition in dict.fromkeys(cell.id.condition for cell in cells):
+        of_condition = [cell for cell in cells if cell.id.condition == condition]
+        shown = [cell for cell in of_condition if cell.id.seed == of_condition[0].id.seed]
+        scores = {cell.id.method: _scores(store, cell, lost) for cell in shown}
+        views = [(probe.name, view) for probe in asked for view in probe.views(shown[0].context)]
+        tables += [table for name, view in views if (table := _table(name, view, shown, scores)) is not None]
+    return tables
+
+
+def _scores(store: RunStore, cell: Cell, lost: Mapping[str, str]) -> StoredScores:
+    return StoredScores(store, {key: unit for key, unit in cell.score_keys.items() if unit not in lost}, without=FEATURES)
+
+
+def _line(row: Mapping[str, object]) -> str:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False)
+
+
+def _rows(cell: Cell, scores: Mapping[str, Scores], probes: Iterable[Probe]) -> list[dict[str, object]]:
+    known = _examples(cell.context)
     found: list[dict[str, object]] = []
-    for key, request in cell.requests.items():
-        result = scores[key]
+    for key, result in scores.items():
+        request = cell.requests[key]
         columns = result.columns(request)
-        if isinstance(result, HarnessScores):
-            found += [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-            continue
-        for index, item in enumerate(request.ids):
-            row: dict[str, object] = {"set": key, "id": item, "input": request.texts[index]}
-            example = known.get(item)
-            if example is not None and example.group is not None:
-                row["group"] = example.group
-            if isinstance(result, LabelScores) and example is not None and example.label is not None:
-                true = cell.context.flipped[item][0] if key == "flipped" else example.label
-                row["gold"] = dataset.label_names[true]
-                if key == "flipped":
-                    row["trained_as"] = dataset.label_names[cell.context.flipped[item][1]]
-            elif isinstance(result, AnswerScores | NumberScores) and example is not None:
-                row["gold"] = example.response if isinstance(result, AnswerScores) else example.target
-            row |= {name: values[index] for name, values in columns.items()}
-            found.append(row)
-    if "noise" in plan.config.active_probes:
-        clean = {(row["set"], row["id"]): row for row in found if row["set"] in ("test", "written:clean")}
-        for key, source, ids in unchanged(cell.context):
-            found += [{**clean[source, item], "set": key, "unchanged": True} for item in sorted(ids)]
+        given = {} if "id" in columns else {"id": request.ids, "input": request.texts}
+        for values in zip(*given.values(), *columns.values(), strict=True):
+            row = {"set": key, **dict(zip((*given, *columns), values, strict=True))}
+            found.append({**row, **(_truth(cell.context, known.get(str(row["id"]))) if given else {})})
+    rows = {(row["set"], row["id"]): row for row in found}
+    for repeat in (repeat for probe in probes for repeat in probe.repeats(cell.context)):
+        sources = [(item, rows.get((repeat.source, item))) for item in sorted(repeat.ids)]
+        found += [{**row, "set": repeat.key, "unchanged": True} for _, row in sources if row is not None]
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
-    """One table to show: a scored set under a condition."""
-
-    probe: str
-    condition: str
-    key: str
-    title: str
-    paired_with: str | None = None
+def _examples(context: Context) -> dict[str, Example]:
+    return {example.id: example for example in (*context.dataset.test, *context.train)}
 
 
-def _views(plan: Plan) -> list[_View]:
-    found = []
-    noise = plan.config.noise
-    for condition in dict.fromkeys(str(cell.context.condition) for cell in plan.cells):
-        first = next(cell for cell in plan.cells if str(cell.context.condition) == condition)
-        worst = f"{noise.kinds[0]}@{noise.severities[-1]}"
-        if worst in first.requests:
-            found.append(_View(probe="noise", condition=condition, key=worst, title=f"Answers under {worst}"))
-        if "flipped" in first.requests and "noise" in plan.config.probes:
-            title = "Mislabelled training items: gold is the true label"
-            found.append(_View(probe="noise", condition=condition, key="flipped", title=title))
-        if "counterfactual" in first.requests and first.context.condition.is_clean:
-            title = "Answers before → after the person's gender is swapped"
-            found.append(_View(probe="imbalance", condition=condition, key="counterfactual", title=title, paired_with="test"))
-        if first.context.condition.imbalance is not None and "test" in first.requests:
-            title = "Answers after training on imbalanced classes"
-            found.append(_View(probe="imbalance", condition=condition, key="test", title=title))
-    return found
-
-
-def _table(plan: Plan, view: _View, scores: AllScores) -> SampleTable | None:
-    seed = plan.config.seeds[0]
-    cells = {
-        cell.context.method: cell
-        for cell in plan.cells
-        if str(cell.context.condition) == view.condition and cell.context.seed == seed and cell.id in scores
+def _truth(context: Context, example: Example | None) -> dict[str, object]:
+    """Return what is known of an item: its group, the right answer, and the wrong label that it was trained with."""
+    if example is None:
+        return {}
+    names, flip = context.dataset.label_names, context.flipped.get(example.id)
+    label = example.label if flip is None else flip[0]
+    gold = names[label] if label is not None else example.response if example.response is not None else example.target
+    return {
+        **({} if example.group is None else {"group": example.group}),
+        **({} if gold is None else {"gold": gold}),
+        **({} if flip is None else {"trained_as": names[flip[1]]}),
     }
-    results: dict[str, LabelScores] = {}
-    for name, cell in cells.items():
-        found = scores[cell.id].get(view.key)
-        if isinstance(found, LabelScores):
-            results[name] = found
-    if not results:
+
+
+def _table(probe: str, view: View, cells: Sequence[Cell], scores: Mapping[str, StoredScores]) -> SampleTable | None:
+    """Return one table of items with every model's answer; None where no model has labelled them."""
+    labelled = {cell.id.method: cell for cell in cells if isinstance(scores[cell.id.method].get(view.key), LabelScores)}
+    if not labelled:
         return None
-    any_cell = next(iter(cells.values()))
-    request = any_cell.requests[view.key]
-    order = _choose(np.stack([result.log_likelihood for result in results.values()]))
+    answers = {name: _labels(scores[name], view.key) for name in labelled}
+    first = next(iter(labelled.values()))
+    order = _choose(np.stack([found.log_likelihood for found in answers.values()]))
+    said = {name: _said(labelled[name], view, scores[name], order) for name in labelled}
+    known, names, request = _examples(first.context), first.context.dataset.label_names, first.requests[view.key]
+    rows = []
+    for place, index in enumerate(order):
+        item = request.ids[index]
+        flip = first.context.flipped.get(item)
+        label = known[item].label if flip is None else flip[0]
+        rows.append(
+            SampleRow(
+                id=item,
+                input=request.texts[index],
+                gold="" if label is None else names[label],
+                answers={name: answer[place] for name, answer in said.items()},
+                note="" if flip is None else f"trained as {names[flip[1]]}",
+            )
+        )
     return SampleTable(
-        probe=view.probe,
-        condition=view.condition,
+        probe=probe,
+        condition=first.id.condition,
         title=view.title,
-        rule=(
-            f"the {_DISAGREEING} items on which the models' answers differ most (ties in order of id), then a seeded random "
-            f"choice up to {_SHOWN}"
-        ),
+        rule=_RULE,
         total=len(request.ids),
-        path=any_cell.context.evidence,
-        rows=tuple(_row(plan, view, any_cell, index, results, scores, cells) for index in order),
+        path=first.context.evidence,
+        rows=tuple(rows),
     )
+
+
+def _labels(scores: Mapping[str, Scores], key: str) -> LabelScores:
+    found = scores[key]
+    if not isinstance(found, LabelScores):
+        raise TypeError(f"the set {key!r} was not scored for its labels")
+    return found
+
+
+def _said(cell: Cell, view: View, scores: Mapping[str, Scores], order: Sequence[int]) -> list[str]:
+    """Return a model's answers to the chosen items, after those that it gave before where the view asks for them."""
+    names = cell.context.dataset.label_names
+    now = [names[label] for label in _labels(scores, view.key).prediction[list(order)]]
+    if view.before is None or view.before not in scores:
+        return now
+    places = {item: index for index, item in enumerate(cell.requests[view.before].ids)}
+    ids = cell.requests[view.key].ids
+    before = _labels(scores, view.before).prediction[[places[ids[index]] for index in order]]
+    return [f"{names[label]} → {answer}" for label, answer in zip(before, now, strict=True)]
 
 
 def _choose(log_likelihood_MND: np.ndarray) -> list[int]:
@@ -137,30 +152,3 @@ def _choose(log_likelihood_MND: np.ndarray) -> list[int]:
     rest = sorted(set(range(len(distinct))) - set(first))
     count = min(len(rest), _SHOWN - len(first))
     return [*first, *(int(i) for i in sorted(np.random.default_rng(0).choice(rest, size=count, replace=False)))] if rest else first
-
-
-def _row(
-    plan: Plan,
-    view: _View,
-    cell: Cell,
-    index: int,
-    results: Mapping[str, LabelScores],
-    scores: AllScores,
-    cells: Mapping[str, Cell],
-) -> SampleRow:
-    names = plan.dataset.label_names
-    request = cell.requests[view.key]
-    item = request.ids[index]
-    known = {example.id: example for example in (*plan.dataset.test, *cell.context.train)}
-    label = cell.context.flipped[item][0] if view.key == "flipped" else known[item].label
-    answers: dict[str, str | None] = {}
-    for name, result in results.items():
-        said = names[int(result.prediction[index])]
-        if view.paired_with is not None:
-            before = scores[cells[name].id][view.paired_with]
-            position = cells[name].requests[view.paired_with].ids.index(item)
-            if isinstance(before, LabelScores):
-                said = f"{names[int(before.prediction[position])]} → {said}"
-        answers[name] = said
-    note = f"trained as {names[cell.context.flipped[item][1]]}" if view.key == "flipped" else ""
-    return SampleRow(id=item, input=request.texts[index], gold=names[label] if label is not None else "", answers=answers, note=note)

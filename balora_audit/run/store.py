@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from balora_audit.cells import CellId
 from balora_audit.errors import StoreError
 from balora_audit.files import write_atomic
 
-__all__ = ["RunStore", "content_key"]
+__all__ = ["RunStore"]
 
 _MARKERS = ("units", "config.yaml", "audit.json")
-
-
-def content_key(kind: str, parts: Mapping[str, Any]) -> str:
-    """Return the content address of a unit: kind and SHA-256 over everything that decides its result."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=list)
-    return f"{kind}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 class RunStore:
@@ -44,23 +38,35 @@ class RunStore:
         """Whether a finished unit is there."""
         return (self._units / key / "unit.json").is_file()
 
-    def read(self, key: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return a unit's record and arrays; raises `StoreError` when it is damaged (delete it and run again)."""
+    def note(self, key: str) -> dict[str, Any]:
+        """Return a unit's record alone, without its arrays; raises `StoreError` when it is damaged."""
+        with self._readable(key) as place:
+            found = json.loads((place / "unit.json").read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError("unit.json holds no object")
+            return found
+
+    def arrays(self, key: str, *, without: Collection[str] = ()) -> dict[str, np.ndarray]:
+        """Return a unit's arrays by name, those named in `without` left on the disk; raises `StoreError` when it is damaged."""
+        from safetensors import safe_open
+
+        with self._readable(key) as place:
+            wanted = [name for name in self.note(key).get("arrays", ()) if name not in without]
+            if not wanted:
+                return {}
+            with safe_open(place / "arrays.safetensors", framework="np") as stored:
+                return {name: stored.get_tensor(name) for name in wanted}
+
+    @contextmanager
+    def _readable(self, key: str) -> Iterator[Path]:
+        """Give a unit's folder; what goes wrong while it is read means that the unit is damaged."""
         from safetensors import SafetensorError
-        from safetensors.numpy import load_file
 
         place = self._units / key
         try:
-            record = json.loads((place / "unit.json").read_text(encoding="utf-8"))
-            arrays = load_file(place / "arrays.safetensors") if (place / "arrays.safetensors").is_file() else {}
+            yield place
         except (OSError, ValueError, SafetensorError) as error:
             raise StoreError(f"the stored unit {place} is damaged ({error}); delete that folder and run again") from error
-        return record, arrays
-
-    def note(self, key: str) -> dict[str, Any]:
-        """Return a unit's record alone, without its arrays."""
-        found: dict[str, Any] = json.loads((self._units / key / "unit.json").read_text(encoding="utf-8"))
-        return found
 
     def require_space(self, needed_bytes: int) -> None:
         """Raise `StoreError` when the disk has less room than the run will need."""
@@ -75,14 +81,15 @@ class RunStore:
             )
 
     def write(self, key: str, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
-        """Store a finished unit."""
+        """Store a finished unit; its record names its arrays."""
         from safetensors.numpy import save
 
         with self.staged(self._units / key) as temporary:
             if arrays:
                 contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
                 write_atomic(temporary / "arrays.safetensors", save(contiguous))
-            write_atomic(temporary / "unit.json", json.dumps(record, ensure_ascii=False, allow_nan=False))
+            whole = {**record, "arrays": sorted(arrays or ())}
+            write_atomic(temporary / "unit.json", json.dumps(whole, ensure_ascii=False, allow_nan=False))
 
     def forget(self, key: str) -> None:
         """Remove a unit and what there is of it so far."""
@@ -114,9 +121,9 @@ class RunStore:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def adapter_path(self, method: str, condition: str, seed: int) -> Path:
-        """Return where an adapter lives."""
-        return self.folder / "adapters" / method / condition / f"seed{seed}"
+    def adapter_path(self, cell: CellId) -> Path:
+        """Return where what was trained for a cell lives."""
+        return self.folder / "adapters" / cell.folder
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from balora_audit.errors import ModelError, StoreError, UnitError
+from balora_audit.errors import ModelError, UnitError
 from balora_audit.files import hash_files
 from balora_audit.models.load import load
 from balora_audit.models.placed import Placed
@@ -21,24 +21,12 @@ from balora_audit.run import costs, provenance
 from balora_audit.run.code import code_hash
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.store import RunStore
-from balora_audit.scoring import KINDS, Reader, ScoreRequest, Scores, score
+from balora_audit.scoring import Reader, ScoreRequest, score
 from balora_audit.training import teacher
 from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.workshop import Job, Made, Workshop
 
-__all__ = ["Worker", "adapter_folder", "adapter_is_there", "read_scores"]
-
-
-def read_scores(store: RunStore, key: str) -> Scores:
-    """Return the stored scores of a unit; raises `StoreError` where it is damaged."""
-    record, arrays = store.read(key)
-    kind = KINDS.get(record.get("kind", ""))
-    if kind is None:
-        raise StoreError(f"the stored unit {key} has scores of an unknown kind {record.get('kind')!r}; delete it and run again")
-    try:
-        return kind.scores.from_arrays(arrays)
-    except StoreError as error:
-        raise StoreError(f"the stored unit {key} is damaged: {error}; delete it and run again") from error
+__all__ = ["Worker", "adapter_folder", "adapter_is_there"]
 
 
 def adapter_folder(store: RunStore, cell: Cell) -> Path | None:
@@ -90,14 +78,14 @@ class Worker:
             plan.model,
             device=torch.device(plan.device),
             dtype=DTYPES[plan.dtype],
-            head=plan.head,
+            head=plan.recipe.head,
             trust_remote_code=plan.config.trust_remote_code,
         )
         identity = {
             "model": plan.model.fingerprint,
             "dtype": plan.dtype,
             "device": plan.device,
-            "head": repr(plan.head),
+            "head": repr(plan.recipe.head),
             "versions": provenance.versions(),
             "code": code_hash(teacher.__name__),
             "threads": torch.get_num_threads(),
@@ -117,7 +105,7 @@ class Worker:
         method, key = self.plan.methods[cell.context.method], str(cell.train_key)
         output = _Output(
             store=self.store,
-            folder=self.store.adapter_path(*cell.id),
+            folder=self.store.adapter_path(cell.id),
             checkpoints=self.store.partial(key),
             writes=self.process_group.is_main,
         )

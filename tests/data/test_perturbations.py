@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from balora_audit.config import resolve
 from balora_audit.data.perturbations import PERTURBATIONS, perturb
 from balora_audit.data.perturbations.perturbation import clusters, words
 from balora_audit.errors import ConfigurationError
+from balora_audit.run.plan import make_plan
 
 NAMES = sorted(PERTURBATIONS)
 TEXT = (
@@ -74,14 +76,14 @@ DOES_NOT_APPLY = {
 @settings(max_examples=80, deadline=None)
 @given(st.sampled_from(NAMES), UNICODE)
 def test_severity_zero_is_the_identity(name, text):
-    assert perturb(name, text, severity=0, seed=1, item_id="a").text == text
+    assert perturb(PERTURBATIONS[name], text, severity=0, seed=1, item_id="a").text == text
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(NAMES), UNICODE, st.integers(0, 5), st.integers(0, 9))
 def test_any_unicode_text_stays_valid_and_is_drawn_the_same_way(name, text, severity, seed):
-    one = perturb(name, text, severity=severity, seed=seed, item_id="x")
-    assert one == perturb(name, text, severity=severity, seed=seed, item_id="x")
+    one = perturb(PERTURBATIONS[name], text, severity=severity, seed=seed, item_id="x")
+    assert one == perturb(PERTURBATIONS[name], text, severity=severity, seed=seed, item_id="x")
     assert one.text.encode("utf-8").decode("utf-8") == one.text
     assert 0 <= one.changed <= one.units
 
@@ -89,7 +91,7 @@ def test_any_unicode_text_stays_valid_and_is_drawn_the_same_way(name, text, seve
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(NAMES), st.text("abcdefgh XYZ.,", min_size=1, max_size=120), st.integers(0, 50))
 def test_the_number_of_changes_never_falls_with_severity(name, text, seed):
-    copies = [perturb(name, text, severity=s, seed=seed, item_id="i") for s in range(6)]
+    copies = [perturb(PERTURBATIONS[name], text, severity=s, seed=seed, item_id="i") for s in range(6)]
     changes = [copy.changed for copy in copies]
     # a text of words that would vanish altogether is left alone, which is the one exception
     assert changes == sorted(changes) or (name in ("word_drop", "delete") and not text.split()[5:])
@@ -99,7 +101,7 @@ def test_the_number_of_changes_never_falls_with_severity(name, text, seed):
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(NAMES), PIECES, st.integers(1, 5), st.integers(0, 20))
 def test_no_character_is_torn_apart_in_any_script(name, text, severity, seed):
-    found = perturb(name, text, severity=severity, seed=seed, item_id="x")
+    found = perturb(PERTURBATIONS[name], text, severity=severity, seed=seed, item_id="x")
     lone = [c for c in found.text if unicodedata.category(c) == "Cs"]
     assert len(lone) <= (2 if name == "word_repeat" else 1) * sum(unicodedata.category(c) == "Cs" for c in text)
     if text.encode("utf-8", "ignore").decode("utf-8") == text:
@@ -120,7 +122,7 @@ def marks(cluster):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_kind_changes_a_text_of_another_language_or_says_that_it_does_not_apply(name, language):
     text = ELSEWHERE[language]
-    copies = [perturb(name, text, severity=5, seed=0, item_id=str(item)) for item in range(20)]
+    copies = [perturb(PERTURBATIONS[name], text, severity=5, seed=0, item_id=str(item)) for item in range(20)]
     if name in DOES_NOT_APPLY[language]:
         assert all(copy.applicable == copy.changed == 0 and copy.text == text for copy in copies)
     else:
@@ -132,7 +134,7 @@ def test_a_kind_changes_a_text_of_another_language_or_says_that_it_does_not_appl
 def test_the_realised_rate_is_the_nominal_one_among_units_that_can_change(name):
     text = "the quick old bears of this house told their tales and were gone to bed " * 40
     for severity in (1, 3, 5):
-        found = perturb(name, text, severity=severity, seed=5, item_id="long")
+        found = perturb(PERTURBATIONS[name], text, severity=severity, seed=5, item_id="long")
         rate = PERTURBATIONS[name].rates[severity]
         spread = (rate * (1 - rate) * found.applicable) ** 0.5
         assert abs(found.changed - rate * found.applicable) < 4.5 * spread
@@ -152,18 +154,18 @@ def test_the_realised_rate_is_the_nominal_one_among_units_that_can_change(name):
     ],
 )
 def test_contractions_go_both_ways_with_case_and_leave_the_ambiguous_alone(text, expected):
-    found = {perturb("contraction", text, severity=5, seed=0, item_id=str(item)).text for item in range(60)}
+    found = {perturb(PERTURBATIONS["contraction"], text, severity=5, seed=0, item_id=str(item)).text for item in range(60)}
     assert found == {text, expected}
 
 
 def test_fillers_are_for_english():
-    assert perturb("filler", "the bridge is old", severity=1, seed=0, item_id="a").applicable == 4
-    assert perturb("filler", "die Brücke war alt", severity=1, seed=0, item_id="a").applicable == 0
+    assert perturb(PERTURBATIONS["filler"], "the bridge is old", severity=1, seed=0, item_id="a").applicable == 4
+    assert perturb(PERTURBATIONS["filler"], "die Brücke war alt", severity=1, seed=0, item_id="a").applicable == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kind_changes_ordinary_text(name):
-    copies = [perturb(name, TEXT, severity=5, seed=0, item_id=str(i)) for i in range(20)]
+    copies = [perturb(PERTURBATIONS[name], TEXT, severity=5, seed=0, item_id=str(i)) for i in range(20)]
     assert sum(copy.text != TEXT for copy in copies) >= 15
     assert 0 < copies[0].applicable <= copies[0].units
     rate = sum(copy.changed for copy in copies) / sum(copy.units for copy in copies)
@@ -173,7 +175,7 @@ def test_every_kind_changes_ordinary_text(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_urls_and_asked_for_words_are_never_touched(name):
     for item in range(30):
-        found = perturb(name, TEXT, severity=5, seed=0, item_id=str(item), protect=("gears",)).text
+        found = perturb(PERTURBATIONS[name], TEXT, severity=5, seed=0, item_id=str(item), protect=("gears",)).text
         assert "12" in found
         assert "https://example.org/a?b=1" in found
         assert "gears" in found
@@ -185,7 +187,7 @@ def test_every_form_of_number_and_address_and_hundreds_of_words_are_protected(na
     text = "The price of " + " and then ".join(spans) + " were it not for that, she said it is not so."
     protect = ("anna", "old man", *(f"word{index}" for index in range(600)))
     for item in range(30):
-        found = perturb(name, text, severity=5, seed=1, item_id=str(item), protect=protect).text
+        found = perturb(PERTURBATIONS[name], text, severity=5, seed=1, item_id=str(item), protect=protect).text
         assert all(span in found for span in spans), found
 
 
@@ -193,7 +195,7 @@ def test_combining_marks_stay_with_their_letter():
     text = "cafe\u0301 nai\u0308ve"
     assert "".join(clusters(text)) == text
     for item in range(40):
-        found = perturb("delete", text, severity=5, seed=0, item_id=str(item)).text
+        found = perturb(PERTURBATIONS["delete"], text, severity=5, seed=0, item_id=str(item)).text
         assert not any(unicodedata.combining(c) and (i == 0 or found[i - 1] == " ") for i, c in enumerate(found))
 
 
@@ -203,13 +205,17 @@ def test_words_joined_are_the_text(text):
 
 
 def test_the_draw_is_the_same_in_another_process():
-    code = f"from balora_audit.data.perturbations import perturb;print(perturb('typo', {TEXT!r}, severity=4, seed=3, item_id='q').text)"
+    code = "from balora_audit.data.perturbations import PERTURBATIONS, perturb;"
+    code += f"print(perturb(PERTURBATIONS['typo'], {TEXT!r}, severity=4, seed=3, item_id='q').text)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "77"})
-    assert other.stdout.rstrip("\n") == perturb("typo", TEXT, severity=4, seed=3, item_id="q").text
+    assert other.stdout.rstrip("\n") == perturb(PERTURBATIONS["typo"], TEXT, severity=4, seed=3, item_id="q").text
 
 
-def test_unknown_kinds_and_severities_are_refused():
+def test_unknown_kinds_are_refused_before_the_run():
     with pytest.raises(ConfigurationError, match="did you mean 'typo'"):
-        perturb("typos", TEXT, severity=1, seed=0, item_id="a")
+        make_plan(resolve({"preset": "smoke", "noise": {"kinds": ("typos",)}}, environment={}))
+
+
+def test_unknown_severities_are_refused():
     with pytest.raises(ValueError, match="severity"):
-        perturb("typo", TEXT, severity=6, seed=0, item_id="a")
+        perturb(PERTURBATIONS["typo"], TEXT, severity=6, seed=0, item_id="a")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from balora_audit.probes import PROBES
-from balora_audit.run.execute import execute
+from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from peft import PeftModel
 from balora_audit.harness import evaluate
 from balora_audit.records import read
 from balora_audit.report import render
-from balora_audit.run.execute import execute
+from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def finished(tmp_path_factory):
                     {"metric": "acc", "probe": "harness", "slice": "balora_bias", "candidate": "lora", "baseline": "base", "margin": 0.1},
                 )
             },
-            "unknown slice .a task. 'balora_bias' — did you mean 'balora_bias_ambiguous'",
+            "unknown slice 'balora_bias' — did you mean 'balora_bias_ambiguous'",
         ),
     ],
 )

@@ -16,9 +16,9 @@ from balora_audit.harness.aggregates import metrics_of
 from balora_audit.harness.records import HarnessMetric, HarnessResult, finite
 from balora_audit.harness.scores import bounds, scores_behind
 from balora_audit.metric import Metric
+from balora_audit.probes import PROBES
 from balora_audit.scoring import HarnessScores
 from balora_audit.stats import ItemScores, Jackknife, paired, paired_jackknife, wilson
-from balora_audit.vocabulary import METRICS
 
 SAID = ("biased", "counter", "unknown", "invalid", "undirected")
 
@@ -259,14 +259,15 @@ def test_what_is_kept_of_a_direction_is_the_tasks_own_word():
 def test_the_task_files_and_the_vocabulary_name_the_same_types_and_classes():
     import yaml
 
+    from balora_audit.probes.harness import BIAS_TYPES
     from balora_audit.resources import tasks_path
-    from balora_audit.vocabulary.tasks import BIAS_TYPES
 
+    known = {name: metric for probe in PROBES.values() for name, metric in probe.metrics.items()}
     balanced = (tasks_path() / "imbalance" / "balora_imbalance_balanced.yaml").read_text(encoding="utf-8").replace("!function ", "")
-    assert {entry["metric"] for entry in yaml.safe_load(balanced)["metric_list"]} <= set(METRICS)
+    assert {entry["metric"] for entry in yaml.safe_load(balanced)["metric_list"]} <= set(known)
     text = (tasks_path() / "published" / "balora_crows_pairs.yaml").read_text(encoding="utf-8").replace("!function ", "")
     named = {entry["metric"] for entry in yaml.safe_load(text)["metric_list"]}
     by_type = {f"pct_stereotype_{name.replace('-', '_')}" for name in BIAS_TYPES}
     assert by_type <= named
-    assert named <= set(METRICS)
-    assert all(METRICS[name].higher_is_better is None for name in named)
+    assert named <= set(known)
+    assert all(known[name].higher_is_better is None for name in named)

@@ -13,7 +13,7 @@ import balora_audit
 from balora_audit import methods
 from balora_audit.errors import ConfigurationError
 from balora_audit.run.code import code_hash
-from balora_audit.run.execute import execute
+from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 
 PACKAGE = Path(balora_audit.__file__).resolve().parent
@@ -121,7 +121,7 @@ def test_a_kind_of_score_is_one_file_and_one_line(copied, tmp_path):
         from balora_audit.models.placed import Placed
         from balora_audit.run.code import code_hash
         from balora_audit.run.store import RunStore
-        from balora_audit.run.worker import read_scores
+        from balora_audit.run.scores import read_scores
         from balora_audit.scoring import KINDS, Reader, ScoreRequest, score
         base = load(locate("tiny"), device=torch.device("cpu"), dtype=torch.float32)
         request = ScoreRequest(key="set", kind="lengths", ids=("a",), texts=("Anna painted the harbour.",))

@@ -3,7 +3,7 @@
 import pytest
 
 from balora_audit.config import resolve
-from balora_audit.run.execute import execute
+from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 
 pytestmark = pytest.mark.slow

@@ -5,58 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from balora_audit.methods.weights import WeightScores
+from planted import DATA, GOLD, PLACE, answered, answering, changed_at, context, generation, reasons, values, wrong_at
 
-from balora_audit.config import resolve
-from balora_audit.data.biographies import generate
-from balora_audit.data.conditions import apply, parse
 from balora_audit.metrics import demographic_parity_difference, equalized_odds_difference
 from balora_audit.probes import PROBES
-from balora_audit.probes.evidence import Context
-from balora_audit.probes.noisy_copies import changed
-from balora_audit.probes.projection import joint_tsne, usable_perplexities
-from balora_audit.scoring import AnswerScores, LabelScores, ResponseScores, TextScores, WeightScores
-
-DATA = generate(n_train=160, n_test=80, seed=3, correlation=0.8)
-CONFIG = resolve({"preset": "smoke", "resamples": 300, "noise": {"kinds": ("typo", "ocr"), "severities": (1, 3)}}, environment={})
-GOLD = np.array([e.label for e in DATA.test])
-
-
-def context(condition="clean", dataset=DATA, **more):
-    parsed = parse(condition)
-    done = apply(dataset, parsed, 0)
-    flipped = {i: (c["clean"], c["noisy"]) for i, c in done.changed.get("flipped", {}).items()}
-    settings = {"config": CONFIG, "dataset": dataset, "method": "m", "condition": parsed, "seed": 0, "train": done.train}
-    return Context(**{**settings, "flipped": flipped, **more})
-
-
-def answering(labels, features=None):
-    scores = np.full((len(labels), 8), -5.0)
-    scores[np.arange(len(labels)), labels] = -0.1
-    return LabelScores(log_likelihood=scores, features=features)
-
-
-PLACE = {e.id: index for index, e in enumerate(DATA.test)}
-
-
-def answered(requests, **planted):
-    """Answer every request about the test set: with planted labels for all 80 items by set, else rightly."""
-    found = {}
-    for request in requests:
-        if set(request.ids) <= set(PLACE):
-            rows = [PLACE[item] for item in request.ids]
-            found[request.key] = answering(planted.get(request.key, planted.get("all", GOLD))[rows])
-    return found
-
-
-def wrong_at(share, seed=0):
-    labels = GOLD.copy()
-    hit = np.random.default_rng(seed).permutation(len(labels))[: round(share * len(labels))]
-    labels[hit] = (labels[hit] + 1) % 8
-    return labels
-
-
-def values(findings):
-    return {(m.metric, m.slice): m.value for m in findings.measurements}
+from balora_audit.probes.collapse.projection import joint_tsne, usable_perplexities
+from balora_audit.probes.noise.copies import changed
+from balora_audit.scoring import TextScores
 
 
 def test_the_noise_probe_recovers_planted_accuracies_and_flips():
@@ -165,10 +121,6 @@ def test_the_joint_tsne_puts_every_model_on_the_same_items():
     assert joint_tsne(DATA, [("a", x), ("b", x + 0.01)], perplexity=20, seed=0) == found
 
 
-def reasons(findings):
-    return {(m.metric, m.slice): m.reason for m in findings.measurements if m.reason is not None}
-
-
 def test_agreement_among_copies_is_planted_and_found():
     here = context()
     requests = PROBES["noise"].requests(here)
@@ -177,15 +129,6 @@ def test_agreement_among_copies_is_planted_and_found():
     found = values(PROBES["noise"].measure(here, answered(requests, **{"typo@1": changed_at(here, "typo", 1, 40)}), None))
     assert found["consistency", "typo"] == pytest.approx(0.5)
     assert found["consistency", "all"] == pytest.approx((1 + 3 / 6) / 2)
-
-
-def changed_at(here, kind, severity, count):
-    """Return labels that are wrong on some of the items whose copy differs from its text."""
-    labels = GOLD.copy()
-    places = [PLACE[item] for item in changed(here, kind, severity)[0]][:count]
-    assert len(places) == count
-    labels[places] = (labels[places] + 1) % 8
-    return labels
 
 
 def test_a_copy_that_equals_its_text_is_not_scored_again_and_keeps_its_answer():
@@ -225,20 +168,6 @@ def test_noise_that_cannot_touch_the_texts_is_not_measured_instead_of_harmless()
     assert ("accuracy_drop", "all") in reasons(found)
     assert values(found)["applicable_texts", "typo"] == 0
     assert not any(metric == "accuracy" and "@" in slice for metric, slice in values(found))
-
-
-def generation(answers):
-    test = tuple(replace(e, label=None, response=f"So it is #### {i}") for i, e in enumerate(DATA.test))
-    here = context(dataset=replace(DATA, task="generation", label_names=(), test=test), extractor="gsm8k")
-    scores = {}
-    for request in PROBES["noise"].requests(here):
-        count = len(request.ids)
-        if request.kind == "answers":
-            written = [answers(PLACE[item], request.key) for item in request.ids]
-            scores[request.key] = AnswerScores.of(written, tokens=[5] * count, finished=[True] * count)
-        else:
-            scores[request.key] = ResponseScores(nll=np.ones(count), tokens=np.full(count, 4), correct_tokens=np.full(count, 2))
-    return here, scores
 
 
 def test_written_answers_are_matched_and_lose_under_noise_what_was_planted():

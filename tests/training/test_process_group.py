@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from balora_audit.run.execute import execute
+from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 from balora_audit.training.process_group import ProcessGroup
 

@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from balora_audit.cells import CellId
 from balora_audit.comparison.calibration.simulate import KINDS, Kind, method_truth
 from balora_audit.comparison.compare import compare_all
 from balora_audit.config import AuditConfig
-from balora_audit.errors import ConfigurationError
-from balora_audit.probes.evidence import Context, Findings
+from balora_audit.probes import PROBES, Context, Findings, Probe
 from balora_audit.progress import Progress
 from balora_audit.records import Claim, Comparison
+from balora_audit.slices import ALL
 from balora_audit.stats import Jackknife, interval, jackknife_interval, wilson
 
 __all__ = ["calibrate"]
@@ -26,7 +27,7 @@ EFFECTS = (0.0, 0.1, 0.2, 0.4, 0.8)
 POWER_KINDS = ("rate", "mean", "jackknife")
 _POWER_ITEMS = 150
 _RESAMPLES = 500
-_PROBE = "calibration"
+_PROBE = Probe(name="calibration", title="Calibration", summary="simulated audits", measures=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +92,8 @@ def _cell(cell: Cell, audits: int, seed: int) -> dict[str, Any]:
     rng = _generator(seed, cell.kind, cell.n, cell.seeds, cell.effect, cell.tau)
     config = AuditConfig(models=("base", "lora", "balora"), seeds=tuple(range(cell.seeds)), resamples=_RESAMPLES)
     claim = Claim(
-        id="planted", baseline="lora", candidate="balora", condition="clean", probe=_PROBE, metric=kind.metric,
-        margin=_margin(config, kind.metric), higher_is_better=True,
+        id="planted", baseline="lora", candidate="balora", condition="clean", probe=_PROBE.name, metric=kind.metric,
+        margin=_margin(kind.metric), higher_is_better=True,
     )  # fmt: skip
     hits, given, excluded, said, found = 0, 0, 0, 0, []
     target = method_truth(kind, cell.effect, cell.tau) - method_truth(kind, 0.0, cell.tau)
@@ -136,11 +137,9 @@ def _share(successes: int, n: int) -> list[float] | None:
     return [round(value, 4) for value in (successes / n, *wilson(successes, n))] if n else None
 
 
-def _margin(config: AuditConfig, metric: str) -> float:
-    try:
-        return config.margin(metric)
-    except ConfigurationError:  # no default margin of its own
-        return 0.0
+def _margin(metric: str) -> float:
+    records = (probe.record(metric) for probe in PROBES.values())
+    return next((record.margin or 0.0 for record in records if record is not None), 0.0)
 
 
 def _audit(config: AuditConfig, claim: Claim, kind: Kind, cell: Cell, rng: np.random.Generator) -> tuple[Comparison, float]:
@@ -152,6 +151,6 @@ def _audit(config: AuditConfig, claim: Claim, kind: Kind, cell: Cell, rng: np.ra
             skill = mean + cell.tau * float(rng.normal())
             truths[method] += kind.truth(skill) / cell.seeds
             # a context serves the measurements only, which no comparison reads
-            found = Findings(context=cast(Context, None), probe=_PROBE, scores={(kind.metric, "all"): kind.draw(items, skill, rng)})
-            evidence[method, "clean", seed] = {_PROBE: found}
+            found = Findings(context=cast(Context, None), probe=_PROBE, scores={(kind.metric, ALL): kind.draw(items, skill, rng)})
+            evidence[CellId(method, "clean", seed)] = {_PROBE.name: found}
     return compare_all(config, [claim], [], evidence)[0], truths["balora"] - truths["lora"]

@@ -10,37 +10,40 @@ from functools import lru_cache
 
 import numpy as np
 
-from balora_audit.data.perturbations.case import CASE
-from balora_audit.data.perturbations.contraction import CONTRACTION
-from balora_audit.data.perturbations.delete import DELETE
-from balora_audit.data.perturbations.filler import FILLER
-from balora_audit.data.perturbations.homoglyph import HOMOGLYPH
-from balora_audit.data.perturbations.insert import INSERT
-from balora_audit.data.perturbations.ocr import OCR
 from balora_audit.data.perturbations.perturbation import Joined, Perturbation, clusters, words
-from balora_audit.data.perturbations.punctuation import PUNCTUATION
-from balora_audit.data.perturbations.swap import SWAP
-from balora_audit.data.perturbations.typo import TYPO
-from balora_audit.data.perturbations.word_drop import WORD_DROP
-from balora_audit.data.perturbations.word_repeat import WORD_REPEAT
-from balora_audit.errors import unknown_name
+from balora_audit.extensions import Extensions, built_in, find_extensions
+from balora_audit.slices import Slice
 
-__all__ = ["PERTURBATIONS", "Perturbation", "Perturbed", "perturb"]
+__all__ = ["PERTURBATIONS", "Perturbation", "Perturbed", "available", "extensions", "perturb"]
 
-PERTURBATIONS: dict[str, Perturbation] = {
-    "typo": TYPO,
-    "swap": SWAP,
-    "delete": DELETE,
-    "insert": INSERT,
-    "case": CASE,
-    "punctuation": PUNCTUATION,
-    "ocr": OCR,
-    "homoglyph": HOMOGLYPH,
-    "word_drop": WORD_DROP,
-    "word_repeat": WORD_REPEAT,
-    "filler": FILLER,
-    "contraction": CONTRACTION,
-}
+
+def _checked(name: str, thing: object) -> Perturbation:
+    if not isinstance(thing, Perturbation):
+        raise TypeError(f"it is no Perturbation but a {type(thing).__name__}")
+    if thing.name != name:
+        raise ValueError(f"the kind of noise is called {thing.name!r} and its entry {name!r}")
+    Slice("part", name), Slice("noise", name, 1)  # its name must not be read as that of another part of the data
+    return thing
+
+
+PERTURBATIONS: dict[str, Perturbation] = built_in(
+    {
+        "typo": "balora_audit.data.perturbations.typo:TYPO",
+        "swap": "balora_audit.data.perturbations.swap:SWAP",
+        "delete": "balora_audit.data.perturbations.delete:DELETE",
+        "insert": "balora_audit.data.perturbations.insert:INSERT",
+        "case": "balora_audit.data.perturbations.case:CASE",
+        "punctuation": "balora_audit.data.perturbations.punctuation:PUNCTUATION",
+        "ocr": "balora_audit.data.perturbations.ocr:OCR",
+        "homoglyph": "balora_audit.data.perturbations.homoglyph:HOMOGLYPH",
+        "word_drop": "balora_audit.data.perturbations.word_drop:WORD_DROP",
+        "word_repeat": "balora_audit.data.perturbations.word_repeat:WORD_REPEAT",
+        "filler": "balora_audit.data.perturbations.filler:FILLER",
+        "contraction": "balora_audit.data.perturbations.contraction:CONTRACTION",
+    },
+    _checked,
+)
+"""The kinds of noise of this package."""
 
 _ALWAYS_PROTECTED = re.compile(
     r"https?://\S+|www\.\S+"
@@ -64,23 +67,28 @@ class Perturbed:
     applicable: int
 
 
-def perturb(name: str, text: str, *, severity: int, seed: int, item_id: str, protect: Sequence[str] = ()) -> Perturbed:
+def extensions() -> Extensions[Perturbation]:
+    """Return the kinds of noise that other packages bring."""
+    return find_extensions("perturbation", _checked, taken=PERTURBATIONS)
+
+
+def available() -> dict[str, Perturbation]:
+    """Return the kinds of noise by name: those of this package, then those of other packages."""
+    return {**PERTURBATIONS, **extensions().things}
+
+
+def perturb(noise: Perturbation, text: str, *, severity: int, seed: int, item_id: str, protect: Sequence[str] = ()) -> Perturbed:
     """Return a noisy copy of a text; severity 0 returns it byte for byte.
 
-    The draw depends on (name, seed, item id) alone, by SHA-256, so it is the same in every process; a higher severity
+    The draw depends on (name of the noise, seed, item id) alone, by SHA-256, so it is the same in every process; a higher severity
     changes a superset of the units. Web and mail addresses, numbers and the words in `protect` are never touched. Noise on words
     needs at least two of them: a text without spaces (Chinese, Japanese, Thai) is not one long word.
 
     Raises
     ------
-    ConfigurationError
-        The kind of noise is unknown.
     ValueError
         The severity is not within 0 and 5.
     """
-    if name not in PERTURBATIONS:
-        raise unknown_name("perturbation", name, PERTURBATIONS)
-    noise = PERTURBATIONS[name]
     if not 0 <= severity < len(noise.rates):
         raise ValueError(f"severity must be within 0 and {len(noise.rates) - 1}, got {severity}")
     units = clusters(text) if noise.unit == "character" else words(text)
@@ -92,7 +100,7 @@ def perturb(name: str, text: str, *, severity: int, seed: int, item_id: str, pro
     applicable = sum(_replacement(noise, units, index, frozen, any_rng) is not None for index in range(len(units)))
     if severity == 0 or applicable == 0:
         return Perturbed(text=text, changed=0, units=len(units), applicable=applicable)
-    digest = hashlib.sha256(f"{name}\x1f{seed}\x1f{item_id}".encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(f"{noise.name}\x1f{seed}\x1f{item_id}".encode("utf-8", "surrogatepass")).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:16], "big"))
     draws = rng.random(len(units))
     own = rng.integers(2**63, size=len(units))

@@ -7,10 +7,32 @@ from collections.abc import Sequence
 import numpy as np
 
 from balora_audit.data.dataset import AuditDataset
+from balora_audit.probes.context import Context
+from balora_audit.records import Series
 
-__all__ = ["joint_tsne", "usable_perplexities"]
+__all__ = ["joint_tsne", "projections", "usable_perplexities"]
 
 _FEWEST = 4
+
+
+def projections(features_of: Sequence[tuple[Context, np.ndarray]]) -> list[Series]:
+    """Return the coordinates of all models, one joint fit for each configured perplexity that the points allow."""
+    if not features_of:
+        return []
+    first = features_of[0][0]
+    named = [(context.method, x_NF) for context, x_NF in features_of]
+    return [
+        Series(
+            method=name,
+            condition=str(first.condition),
+            seed=first.seed,
+            probe="collapse",
+            name=f"tsne:{perplexity:g}",
+            columns={key: tuple(column) for key, column in columns.items()},
+        )
+        for perplexity in usable_perplexities(first.config.collapse.perplexities, sum(len(x_NF) for _, x_NF in named))
+        for name, columns in joint_tsne(first.dataset, named, perplexity=perplexity, seed=0).items()
+    ]
 
 
 def usable_perplexities(wanted: Sequence[float], points: int) -> tuple[float, ...]:

@@ -1,0 +1,210 @@
+"""Gaps between groups: worst-group accuracy, true-positive rates, equalized odds, demographic parity (METHODS §5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+
+from balora_audit.data.conditions import Condition
+from balora_audit.data.dataset import AuditDataset, Example
+from balora_audit.metric import Metric, Sentence
+from balora_audit.probes.context import Context
+from balora_audit.probes.findings import Findings
+from balora_audit.probes.imbalance.scope import applies
+from balora_audit.probes.noise.labels import ACCURACY
+from balora_audit.probes.probe import Measure
+from balora_audit.probes.requests import test_set
+from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
+from balora_audit.slices import ALL, Slice
+from balora_audit.stats import ItemScores
+
+__all__ = ["GROUPS", "Groups"]
+
+_SMALL_GROUP = 5
+
+WORST_GROUP_ACCURACY = Metric(
+    name="worst_group_accuracy",
+    title="worst-group accuracy",
+    unit="share",
+    higher_is_better=True,
+    meaning="The smallest accuracy of any group.",
+    source="Sagawa et al. 2020; METHODS §5",
+    groups=("gap",),
+    against_base="always",
+    follows_from_skill=True,
+)
+TPR_GAP = Metric(
+    name="tpr_gap",
+    title="true-positive-rate gap",
+    unit="share",
+    higher_is_better=None,
+    meaning="Recall of a class in one group minus that in the other.",
+    source="De-Arteaga et al. 2019; METHODS §5",
+    against_base="always",
+)
+TPR_GAP_RMS = Metric(
+    name="tpr_gap_rms",
+    title="true-positive-rate gap (RMS)",
+    unit="share",
+    higher_is_better=False,
+    meaning="Root mean square over classes of the difference in recall between the groups.",
+    source="De-Arteaga et al. 2019; METHODS §5",
+    margin=0.05,
+    sentence=Sentence(less="smaller", more="larger"),
+    groups=("gap", "over correlation"),
+    against_base="always",
+)
+EQUALIZED_ODDS_DIFFERENCE = Metric(
+    name="equalized_odds_difference",
+    title="equalized-odds difference",
+    unit="share",
+    higher_is_better=False,
+    meaning="Largest difference between two groups in the true- or false-positive rate of any class.",
+    source="Hardt et al. 2016, as in Fairlearn; METHODS §5",
+    margin=0.05,
+    groups=("gap", "over correlation"),
+    against_base="always",
+)
+DEMOGRAPHIC_PARITY_DIFFERENCE = Metric(
+    name="demographic_parity_difference",
+    title="demographic-parity difference",
+    unit="share",
+    higher_is_better=False,
+    meaning="Largest difference between two groups in how often any class is answered.",
+    source="as in Fairlearn; METHODS §5",
+    margin=0.05,
+    groups=("gap",),
+    against_base="always",
+)
+_OF_ALL_ITEMS = (WORST_GROUP_ACCURACY, TPR_GAP_RMS, EQUALIZED_ODDS_DIFFERENCE, DEMOGRAPHIC_PARITY_DIFFERENCE)
+
+
+class Groups(Measure):
+    """Accuracy by group, and differences between the groups that have enough test items."""
+
+    metrics = (
+        ACCURACY,
+        TPR_GAP,
+        TPR_GAP_RMS,
+        EQUALIZED_ODDS_DIFFERENCE,
+        DEMOGRAPHIC_PARITY_DIFFERENCE,
+        WORST_GROUP_ACCURACY,
+    )
+
+    def requests(self, context: Context) -> list[ScoreRequest]:
+        """Ask for the test set."""
+        return [test_set(context)] if applies(context) else []
+
+    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
+        """Claim the gap between groups, trained on clean or on correlated data."""
+        grouped = len({example.group for example in dataset.test} - {None}) >= 2
+        wanted = condition.is_clean or condition.correlate is not None
+        return (TPR_GAP_RMS.name,) if wanted and grouped and dataset.task == "classification" else ()
+
+    def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
+        """Return the groups of the accuracy and the classes of the gap; everything else is over all items."""
+        if not applies(context):
+            return ()
+        if metric == ACCURACY.name:
+            sizes = _sizes(context)
+            return tuple(Slice("group", name) for name in sorted(sizes)) if len(sizes) > 1 else ()
+        if metric == TPR_GAP.name:
+            pair = _pair(_large(_sizes(context)))
+            found = {(example.label, example.group) for example in context.dataset.test}
+            names = enumerate(context.dataset.label_names)
+            return tuple(Slice("class", name) for label, name in names if pair and all((label, group) in found for group in pair))
+        return (ALL,)
+
+    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+        """Add accuracy by group, the worst group's, and the differences."""
+        if not applies(context):
+            return
+        members = [(index, e) for index, e in enumerate(context.dataset.test) if e.group is not None]
+        sizes = _sizes(context)
+        if len(sizes) < 2:
+            reason = "the test set has no groups" if not sizes else f"the test set has one group only ({next(iter(sizes))})"
+            for metric in _OF_ALL_ITEMS:
+                findings.missing(metric.name, reason)
+            return
+        prediction = scores_of(scores, "test", LabelScores).prediction
+        correct = prediction == np.array([example.label for example in context.dataset.test])
+        for group in sorted(sizes):
+            inside = [index for index, example in members if example.group == group]
+            findings.rate("accuracy", correct[inside], [context.dataset.test[i].id for i in inside], slice=Slice("group", group))
+        large = _large(sizes)
+        ids = [example.id for _, example in members]
+        right = correct[[index for index, _ in members]]
+        of_group_GN = np.array([[example.group == group for _, example in members] for group in large], dtype=float)
+        if len(large) < 2:
+            for metric in _OF_ALL_ITEMS:
+                findings.missing(metric.name, f"fewer than two groups have at least {_SMALL_GROUP} test items")
+            return
+        findings.ratios("worst_group_accuracy", ids, of_group_GN * right, of_group_GN, combine="min")
+        _gaps(context, members, right, large, findings)
+        _parity(context, members, prediction[[index for index, _ in members]], large, findings)
+
+
+def _sizes(context: Context) -> Counter[str]:
+    return Counter(example.group for example in context.dataset.test if example.group is not None)
+
+
+def _large(sizes: Counter[str]) -> list[str]:
+    return sorted(group for group, size in sizes.items() if size >= _SMALL_GROUP)
+
+
+def _gaps(context: Context, members: list[tuple[int, Example]], right: np.ndarray, groups: list[str], findings: Findings) -> None:
+    pair = _pair(groups)
+    if pair is None:
+        findings.missing("tpr_gap_rms", f"{len(groups)} groups and no two of them are a gender pair to take a gap between")
+        return
+    ids = [example.id for _, example in members]
+    label = np.array([example.label for _, example in members])
+    group = np.array([example.group for _, example in members])
+    cells = {(c, g): (label == c) & (group == g) for c in range(len(context.dataset.label_names)) for g in pair}
+    both = [c for c in range(len(context.dataset.label_names)) if all(cells[c, g].any() for g in pair)]
+    for c in both:
+        shares = np.stack([cells[c, g] for g in pair]).astype(float)
+        name = Slice("class", context.dataset.label_names[c])
+        findings.ratios("tpr_gap", ids, shares * right, shares, combine="difference", slice=name)
+    if not both:
+        findings.missing("tpr_gap_rms", f"no class has test items of both {pair[0]} and {pair[1]}")
+        return
+    shares = np.stack([cells[c, g] for g in pair for c in both]).astype(float)
+    scores = ItemScores(ids=tuple(ids), numerators=shares * right, denominators=shares, combine="rms_difference")
+    findings.statistic("tpr_gap_rms", scores)
+
+
+def _parity(context: Context, members: list[tuple[int, Example]], answer: np.ndarray, groups: list[str], findings: Findings) -> None:
+    """Add the two differences of `balora_audit.metrics.fairness`, in the form that resampling items needs."""
+    ids = [example.id for _, example in members]
+    label = np.array([example.label for _, example in members])
+    group = np.array([example.group for _, example in members])
+    first, second = [], []  # rows of (hits, items) whose ratios are compared, pair by pair
+    parity: tuple[list[tuple[np.ndarray, np.ndarray]], list[tuple[np.ndarray, np.ndarray]]] = ([], [])
+    for c in range(len(context.dataset.label_names)):
+        for a, b in combinations(groups, 2):
+            for inside in (label == c, label != c):
+                rows = [(inside & (group == g) & (answer == c), inside & (group == g)) for g in (a, b)]
+                if rows[0][1].any() and rows[1][1].any():
+                    first.append(rows[0])
+                    second.append(rows[1])
+            for side, g in zip(parity, (a, b), strict=True):
+                side.append(((group == g) & (answer == c), group == g))
+    for metric, pairs in (
+        ("equalized_odds_difference", [*first, *second]),
+        ("demographic_parity_difference", [*parity[0], *parity[1]]),
+    ):
+        hits, items = (np.array([row[place] for row in pairs], dtype=float) for place in (0, 1))
+        findings.ratios(metric, ids, hits, items, combine="max_difference")
+
+
+def _pair(groups: list[str]) -> tuple[str, str] | None:
+    if "female" in groups and "male" in groups:
+        return "female", "male"
+    return (groups[0], groups[1]) if len(groups) == 2 else None
+
+
+GROUPS = Groups()

@@ -1,0 +1,14 @@
+"""Where the probe has something to say: labelled data, and a condition that leaves the labels right."""
+
+from __future__ import annotations
+
+from balora_audit.probes.context import Context
+
+__all__ = ["applies"]
+
+
+def applies(context: Context) -> bool:
+    """Whether classes and groups are measured: not under label noise alone, and not for generation."""
+    condition = context.condition
+    intact = condition.is_clean or condition.imbalance is not None or condition.correlate is not None
+    return intact and context.dataset.task == "classification"

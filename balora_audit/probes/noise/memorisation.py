@@ -1,0 +1,96 @@
+"""Whether training memorised wrong labels: answers on the training items whose label was replaced (METHODS §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from balora_audit.data.conditions import Condition
+from balora_audit.data.dataset import AuditDataset
+from balora_audit.metric import Metric, Sentence
+from balora_audit.probes.context import Context
+from balora_audit.probes.findings import Findings
+from balora_audit.probes.probe import Measure, View
+from balora_audit.probes.requests import on_texts
+from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
+from balora_audit.slices import ALL, Slice
+
+__all__ = ["MEMORISED_LABELS", "Memorisation"]
+
+MEMORISATION = Metric(
+    name="memorisation",
+    title="memorised wrong labels",
+    unit="share",
+    higher_is_better=False,
+    meaning="Among training items whose label was corrupted, the share predicted as the wrong training label.",
+    source="METHODS §4",
+    margin=0.05,
+    sentence=Sentence(form="{candidate} repeated {size} {word} of the wrong training labels than {baseline}", less="less", more="more"),
+    groups=("label noise",),
+    follows_from_skill=True,
+    of_training_rows=True,
+)
+RECOVERED_TRUE = Metric(
+    name="recovered_true",
+    title="recovered true labels",
+    unit="share",
+    higher_is_better=True,
+    meaning="Among training items whose label was corrupted, the share predicted as the true label.",
+    source="METHODS §4",
+    sentence=Sentence(
+        form="{candidate} recovered {size} {word} of the true labels behind wrong ones than {baseline}", less="less", more="more"
+    ),
+    groups=("label noise",),
+    follows_from_skill=True,
+    of_training_rows=True,
+)
+
+
+class Memorisation(Measure):
+    """Wrong and true labels given to mislabelled training items.
+
+    A model trained on clean labels answers the items that the audit's other conditions mislabel: the control.
+    """
+
+    metrics = (MEMORISATION, RECOVERED_TRUE)
+
+    def requests(self, context: Context) -> list[ScoreRequest]:
+        """Ask for the mislabelled training items."""
+        found = []
+        for key, (_, flips) in _flips(context).items():
+            chosen = [example for example in context.train if example.id in flips]
+            found.append(on_texts(context.dataset, key, tuple(e.id for e in chosen), tuple(e.text for e in chosen)))
+        return found
+
+    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
+        """Claim memorisation under label noise."""
+        return (MEMORISATION.name,) if condition.noise is not None else ()
+
+    def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
+        """Return all items where the model's own labels are noisy, else those of each condition that mislabels some."""
+        return tuple(slice for slice, _ in _flips(context).values())
+
+    def views(self, context: Context) -> tuple[View, ...]:
+        """Show the items that the model itself was trained on with a wrong label."""
+        return (View(key="flipped", title="Mislabelled training items: gold is the true label"),) if context.flipped else ()
+
+    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+        """Add the shares of wrong and of true labels."""
+        for key, (slice, flips) in _flips(context).items():
+            ids = [example.id for example in context.train if example.id in flips]
+            pairs = np.array([flips[item] for item in ids]).reshape(-1, 2)
+            answer = scores_of(scores, key, LabelScores).prediction
+            findings.rate("memorisation", answer == pairs[:, 1], ids, slice=slice)
+            findings.rate("recovered_true", answer == pairs[:, 0], ids, slice=slice)
+
+
+def _flips(context: Context) -> dict[str, tuple[Slice, Mapping[str, tuple[int, int]]]]:
+    """Return key → (slice, training id → (true label, wrong label))."""
+    if context.flipped:
+        return {"flipped": (ALL, context.flipped)}
+    slices = {Slice("flips", condition): flips for condition, flips in context.flipped_elsewhere.items() if flips}
+    return {str(slice): (slice, flips) for slice, flips in slices.items()}
+
+
+MEMORISED_LABELS = Memorisation()

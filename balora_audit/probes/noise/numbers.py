@@ -1,0 +1,107 @@
+"""Input noise where the answer is a number: the variance that predictions leave unexplained (METHODS §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from balora_audit.data.conditions import Condition
+from balora_audit.data.dataset import AuditDataset
+from balora_audit.metric import Metric
+from balora_audit.probes.context import Context
+from balora_audit.probes.findings import Findings
+from balora_audit.probes.noise.copies import OF_COPIES, applicability, changed, filled, grid, noisy, realised, repeats, slices_of_copies
+from balora_audit.probes.probe import Measure, Repeat
+from balora_audit.probes.requests import on_texts, test_set
+from balora_audit.probes.scores import NumberScores, ScoreRequest, Scores, scores_of
+from balora_audit.slices import ALL, CLEAN, Slice
+
+__all__ = ["NOISY_NUMBERS", "NoisyNumbers"]
+
+UNEXPLAINED_VARIANCE = Metric(
+    name="unexplained_variance",
+    title="unexplained variance",
+    unit="ratio",
+    higher_is_better=False,
+    meaning="Mean squared error over the variance of the test targets (1 − R²).",
+    source="METHODS §4",
+    follows_from_skill=True,
+)
+UNEXPLAINED_RISE = Metric(
+    name="unexplained_rise",
+    title="rise of the unexplained variance under noise",
+    unit="ratio",
+    higher_is_better=False,
+    meaning="Unexplained variance on the noisy copies minus that on the clean texts, same items.",
+    source="METHODS §4",
+    margin=0.02,
+    follows_from_skill=True,
+)
+
+
+class NoisyNumbers(Measure):
+    """Numbers predicted from noisy copies, for models trained on clean data."""
+
+    metrics = (UNEXPLAINED_VARIANCE, UNEXPLAINED_RISE, *OF_COPIES)
+
+    def requests(self, context: Context) -> list[ScoreRequest]:
+        """Ask for the test set and its noisy copies."""
+        if context.dataset.task != "regression":
+            return []
+        found = [test_set(context)]
+        for kind, severity in grid(context):
+            ids, texts = changed(context, kind, severity)
+            if ids:
+                found.append(on_texts(context.dataset, str(noisy(kind, severity)), ids, texts))
+        return found
+
+    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
+        """Claim the rise of a model trained on clean data."""
+        return (UNEXPLAINED_RISE.name,) if condition.is_clean and dataset.task == "regression" else ()
+
+    def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
+        """Return the clean texts and the kinds at their severities; the rise also over everything."""
+        if context.dataset.task != "regression":
+            return ()
+        if metric in (record.name for record in OF_COPIES):
+            return slices_of_copies(context, metric)
+        by_severity = tuple(noisy(kind, severity) for kind, severity in grid(context))
+        if metric == UNEXPLAINED_RISE.name:
+            return (*by_severity, *((ALL,) if by_severity else ()))
+        return (CLEAN, *by_severity)
+
+    def repeats(self, context: Context) -> Iterator[Repeat]:
+        """Give copies that are the text itself the answer to the clean text."""
+        yield from repeats(context, grid(context), source="test") if context.dataset.task == "regression" else ()
+
+    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+        """Add the unexplained variance of predicted numbers, and its rise under noise."""
+        if context.dataset.task != "regression":
+            return
+        ids = [example.id for example in context.dataset.test]
+        gold = np.array([example.target for example in context.dataset.test], dtype=np.float64)
+        spread = float(gold.var())
+        if spread == 0:
+            findings.missing("unexplained_variance", "all test targets are the same number")
+            return
+        values = scores_of(scores, "test", NumberScores).value
+        clean = (values - gold) ** 2 / spread
+        findings.mean("unexplained_variance", clean, ids, slice=CLEAN)
+        if not context.condition.is_clean:
+            return
+        applicability(context, findings, "unexplained_rise")
+        rises = []
+        for kind, severity in grid(context):
+            slice = noisy(kind, severity)
+            copies = scores_of(scores, str(slice), NumberScores).value if str(slice) in scores else None
+            errors = (filled(context, kind, severity, values, copies) - gold) ** 2 / spread
+            findings.mean("unexplained_variance", errors, ids, slice=slice)
+            findings.mean("unexplained_rise", errors - clean, ids, slice=slice)
+            realised(context, findings, kind, severity)
+            rises.append(errors - clean)
+        if rises:
+            findings.mean("unexplained_rise", np.mean(rises, axis=0), ids)
+
+
+NOISY_NUMBERS = NoisyNumbers()

@@ -1,0 +1,168 @@
+"""What a probe is: one question about a model, answered by a tuple of measures; each declares the metrics that it measures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from balora_audit.data.conditions import Condition
+from balora_audit.data.dataset import AuditDataset
+from balora_audit.metric import Metric
+from balora_audit.probes.context import Context
+from balora_audit.probes.findings import Findings
+from balora_audit.probes.scores import ScoreRequest, Scores
+from balora_audit.records import Series
+from balora_audit.slices import ALL, Slice
+
+__all__ = ["Measure", "Probe", "Repeat", "View"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Scored items that a reader is shown with every model's answer: the set of a key, or how its answers follow on those of `before`."""
+
+    key: str
+    title: str
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """Items of the set `key` that were not scored again, since their texts, and so their answers, are those of the set `source`."""
+
+    key: str
+    source: str
+    ids: frozenset[str]
+
+
+class Measure(ABC):
+    """Measures some metrics of one model: says which texts it needs scored, and turns the scores into measurements.
+
+    A measure never touches a model, and draws from seeded generators only. One from another package also says, in ``probe``, the
+    name of the probe that it joins.
+
+    Attributes
+    ----------
+    metrics : tuple of Metric
+        The records of what it measures, in the order in which a reader meets them.
+
+    Notes
+    -----
+    ``Metric.follows_from_skill`` is true of what more right answers move by themselves (METHODS §9 wants such metrics compared at
+    equal skill): what is counted from right and wrong answers, what is lost of them, and answers that change, of which there are fewer
+    where more are right (§4); and the rank and class geometry of features of the test items, for telling classes apart lowers both (§6).
+    It is false of differences between groups, which vanish where all groups gain alike, of distances from the base and of other texts.
+    """
+
+    metrics: tuple[Metric, ...] = ()
+    probe: str
+
+    def record(self, metric: str) -> Metric | None:
+        """Return the record of a metric, None for one that is not measured here; to override where names come from outside."""
+        return next((known for known in self.metrics if known.name == metric), None)
+
+    def requests(self, context: Context) -> list[ScoreRequest]:
+        """Return the texts to score for a model; none where the measure does not apply."""
+        del context
+        return []
+
+    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
+        """Return the metrics that are claimed by default, as far as data and condition can decide them."""
+        del dataset, condition
+        return ()
+
+    def slices(self, context: Context, metric: str) -> tuple[Slice, ...] | None:
+        """Return the slices that one of its metrics will have for a model; None where that cannot be known before training."""
+        del context, metric
+        return (ALL,)
+
+    @abstractmethod
+    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+        """Add what the scores of the requests say (and the base model's on the same requests) to the findings."""
+
+    def views(self, context: Context) -> tuple[View, ...]:
+        """Return the items that a reader is shown of models under these circumstances."""
+        del context
+        return ()
+
+    def repeats(self, context: Context) -> Iterable[Repeat]:
+        """Return what completes the evidence of the requested sets: items that have the answers of another set."""
+        del context
+        return ()
+
+    def across(self, cells: Sequence[tuple[Context, Mapping[str, Scores]]]) -> list[Series]:
+        """Return what is fitted to all models of the audit together; `cells` are those that were scored, in the audit's order."""
+        del cells
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One question about a model. The order of its measures is that of its requests, measurements and metrics."""
+
+    name: str
+    title: str
+    summary: str
+    measures: tuple[Measure, ...]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Name → record, in the order of declaration; what several measures share stands where the last of them has it."""
+        found: dict[str, Metric] = {}
+        for metric in (metric for measure in self.measures for metric in measure.metrics):
+            found.pop(metric.name, None)
+            found[metric.name] = metric
+        return found
+
+    def record(self, metric: str) -> Metric | None:
+        """Return the record of a metric, None for one that the probe does not measure."""
+        return next((found for measure in self.measures if (found := measure.record(metric)) is not None), None)
+
+    def requests(self, context: Context) -> list[ScoreRequest]:
+        """Return the texts to score for a model, each set once.
+
+        Raises
+        ------
+        ValueError
+            Two measures ask for different texts under one key.
+        """
+        found: dict[str, ScoreRequest] = {}
+        for request in (request for measure in self.measures for request in measure.requests(context)):
+            if found.setdefault(request.key, request).content != request.content:
+                raise ValueError(f"two measures of the probe {self.name!r} ask for different texts under the key {request.key!r}")
+        return list(found.values())
+
+    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
+        """Return the metrics that are claimed by default."""
+        return tuple(dict.fromkeys(name for measure in self.measures for name in measure.headlines(dataset, condition)))
+
+    def slices(self, context: Context, metric: str) -> tuple[Slice, ...] | None:
+        """Return the slices that a metric will have for a model; none where it is not measured, None where that is not known before."""
+        found: dict[Slice, None] = {}
+        for measure in self.measures:
+            if measure.record(metric) is not None:
+                slices = measure.slices(context, metric)
+                if slices is None:
+                    return None
+                found |= dict.fromkeys(slices)
+        return tuple(found)
+
+    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None) -> Findings:
+        """Return what all measures find; `base` are the untrained model's scores, None where it is not part of the audit."""
+        findings = Findings(context, self)
+        for measure in self.measures:
+            measure.measure(context, scores, base, findings)
+        return findings
+
+    def views(self, context: Context) -> tuple[View, ...]:
+        """Return the items that a reader is shown."""
+        return tuple(view for measure in self.measures for view in measure.views(context))
+
+    def repeats(self, context: Context) -> list[Repeat]:
+        """Return what completes the evidence of the requested sets."""
+        return [repeat for measure in self.measures for repeat in measure.repeats(context)]
+
+    def across(self, cells: Sequence[tuple[Context, Mapping[str, Scores]]]) -> list[Series]:
+        """Return what the measures fit to all models of the audit together."""
+        return [series for measure in self.measures for series in measure.across(cells)]

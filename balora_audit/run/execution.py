@@ -1,0 +1,271 @@
+"""The main job: plan → train → score → measure → compare → ``audit.json`` (and its report, written by the caller)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import yaml
+
+import balora_audit.records as records
+from balora_audit.cells import CellId
+from balora_audit.comparison.compare import compare_all
+from balora_audit.errors import NothingMeasured, StoreError, UnitError
+from balora_audit.files import write_atomic
+from balora_audit.probes import Findings
+from balora_audit.progress import Progress, Silent
+from balora_audit.records import AuditRecord, Failure, Series
+from balora_audit.run import samples
+from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.record import Outcome, assemble
+from balora_audit.run.scores import StoredScores
+from balora_audit.run.store import RunStore
+from balora_audit.run.worker import Worker, adapter_is_there
+from balora_audit.training.process_group import ProcessGroup, find_process_group
+
+__all__ = ["execute"]
+
+
+def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh: bool = False, command: str | None = None) -> AuditRecord:
+    """Carry out a plan in a run folder and return the audit; ``audit.json`` is written on the way.
+
+    Units that are already there are reused; `fresh` discards this plan's first. `command` is recorded as the way to
+    reproduce the run. Where several processes work together, all of them train and score, and one writes.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be used.
+    NothingMeasured
+        Not one measurement could be made; ``audit.json`` then records why.
+    """
+    process_group = find_process_group()
+    store = RunStore(folder)
+    progress = (progress or Silent()) if process_group.is_main else Silent()
+    with store.locked() if process_group.is_main else nullcontext():
+        finished = _begin(plan, store, fresh=fresh) if process_group.is_main else None
+        if process_group.broadcast(finished is not None):
+            progress.say("every unit is already there and nothing changed: nothing to compute")
+            return finished or records.read(folder)
+        execution = Execution(plan, store, progress, process_group)
+        execution.train()
+        execution.score()
+        record = execution.conclude(command) if process_group.is_main else None
+        process_group.broadcast(None)  # the others wait until the result is written
+    if record is None:
+        return records.read(folder)
+    if record.status == "empty":
+        first = record.errors[0].message if record.errors else "no probe applied to the data and conditions"
+        raise NothingMeasured(f"nothing was measured: {first}")
+    return record
+
+
+def _begin(plan: Plan, store: RunStore, *, fresh: bool) -> AuditRecord | None:
+    """Return the audit where it is finished already; otherwise make sure that there is room, and write the configuration."""
+    if fresh:
+        for key in plan.unit_keys:
+            store.forget(key)
+    elif (finished := _finished(plan, store)) is not None:
+        return finished
+    store.require_space(_needed_bytes(plan, store))
+    write_atomic(store.folder / "config.yaml", yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False))
+    return None
+
+
+def _needed_bytes(plan: Plan, store: RunStore) -> int:
+    """Guess generously: what the methods say that they write, per set of scores 2 MB, and something to work with."""
+    weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors"))
+    missing = [cell for cell in plan.cells if cell.train_key is not None and not store.has(cell.train_key)]
+    made = sum(plan.methods[cell.context.method].needed_bytes(weights) for cell in missing)
+    return 100_000_000 + made + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
+
+
+def _finished(plan: Plan, store: RunStore) -> AuditRecord | None:
+    path = store.folder / "audit.json"
+    if not path.is_file():
+        return None
+    try:
+        record = records.read(path)
+    except StoreError:
+        return None  # from another version, or damaged: it is computed again from the units
+    same = record.provenance.get("run_key") == plan.run_key and record.status == "complete"
+    return record if same and all(store.has(key) for key in plan.unit_keys) else None
+
+
+class Execution:
+    """One pass over a plan: the steps in their order, and what fails on the way.
+
+    ``failures`` are what the reader sees. ``lost`` are the units that failed, by key: what they would have given is missing
+    further on, and everything else goes on.
+    """
+
+    def __init__(self, plan: Plan, store: RunStore, progress: Progress, process_group: ProcessGroup) -> None:
+        self.plan = plan
+        self.store = store
+        self.progress = progress
+        self.process_group = process_group
+        self.failures: list[Failure] = []
+        self.lost: dict[str, str] = {}
+        self.stage_seconds: dict[str, float] = {}
+        self._worker: Worker | None = None
+
+    def train(self) -> None:
+        """Train what is missing, the last model first in the plan's order."""
+        trained = [cell for cell in reversed(self.plan.cells) if cell.train_key is not None]
+        todo = {str(cell.train_key): cell for cell in trained if not adapter_is_there(self.store, cell)}
+        todo = {key: todo[key] for key in self.process_group.broadcast(list(todo))}
+        for number, (key, cell) in enumerate(reversed(todo.items()), start=1):
+            try:
+                worker = self._work()
+                with self._timed("train"):
+                    worker.train(cell, f"training {cell} ({number} of {len(todo)})")
+            except UnitError as error:
+                self._lose(key, "train", [same for same in self.plan.cells if same.train_key == key], error)
+            self.process_group.broadcast(None)  # nobody reads an adapter that is still being written
+
+    def score(self) -> None:
+        """Score what is missing, adapter by adapter; a set that cannot be scored costs only what is measured on it."""
+        for cells in self.process_group.assign(_by_adapter(self.plan.cells)):
+            first = cells[0]
+            if first.train_key in self.lost:
+                continue
+            missing = {unit: cell.requests[key] for cell in cells for key, unit in cell.score_keys.items() if not self.store.has(unit)}
+            if not missing:
+                continue
+            worker = self._work()
+            self.progress.stage(f"scoring {first}", sum(request.size for request in missing.values()), "texts")
+            try:
+                with self._timed("score"), worker.placed(first) as placed:
+                    for unit, request in missing.items():
+                        try:
+                            worker.score(unit, request, placed)
+                        except UnitError as error:
+                            self._lose(unit, "score", [cell for cell in cells if unit in cell.score_keys.values()], error)
+            except UnitError as error:  # what was trained cannot be put in place
+                self._lose(str(first.train_key), "load", cells, error)
+        self._gather()
+
+    def conclude(self, command: str | None) -> AuditRecord:
+        """Measure and compare what was scored; write the audit and return it."""
+        plan = self.plan
+        with self._timed("measure"):
+            evidence, unmeasured = self._measure()
+        with self._timed("compare"):
+            untrained = frozenset(name for name, method in plan.methods.items() if method.is_base)
+            comparisons = compare_all(plan.config, plan.claims, plan.pairs, evidence, untrained=untrained, failures=unmeasured)
+        with self._timed("across models"):
+            series = self._across()
+        with self._timed("samples"):
+            tables = samples.write(self.store, plan.probes.values(), [cell for cell in plan.cells if self._made(cell)], self.lost)
+        outcome = Outcome(
+            evidence=evidence,
+            comparisons=tuple(comparisons),
+            series=tuple(series),
+            samples=tuple(tables),
+            failures=tuple(self.failures),
+            lost=self.lost,
+            stage_seconds=self.stage_seconds,
+        )
+        record = assemble(plan, self.store, outcome, command)
+        write_atomic(self.store.folder / "audit.json", record.to_json())
+        return record
+
+    def _work(self) -> Worker:
+        """Load the base model on first need: a run whose units are all there never loads it."""
+        if self._worker is None:
+            with self._timed("load"):
+                self._worker = Worker(self.plan, self.store, self.progress, self.process_group)
+        return self._worker
+
+    def _made(self, cell: Cell) -> bool:
+        """Whether what is to be made for a cell is there."""
+        return cell.train_key not in self.lost
+
+    def _scores(self, cell: Cell) -> StoredScores:
+        """Return the scores of a cell, as far as there are any; nothing is read yet."""
+        return StoredScores(self.store, {key: unit for key, unit in cell.score_keys.items() if unit not in self.lost})
+
+    def _measure(self) -> tuple[dict[CellId, dict[str, Findings]], dict[tuple[CellId, str], str]]:
+        """Let every probe measure every model; return what was found, and why what is missing was not.
+
+        The scores of one model, and of the base beside it, are held at a time.
+        """
+        evidence: dict[CellId, dict[str, Findings]] = {}
+        unmeasured: dict[tuple[CellId, str], str] = {}
+        bases = {
+            (cell.id.condition, cell.id.seed): cell for cell in self.plan.cells if not cell.context.changes_weights and self._made(cell)
+        }
+        self.progress.stage("measuring", len(self.plan.cells), "models")
+        for cell in self.plan.cells:
+            scores = self._scores(cell)
+            base = bases.get((cell.id.condition, cell.id.seed))
+            beside = None if base is None else scores if base is cell else self._scores(base)
+            if self._made(cell):
+                evidence[cell.id] = {}
+            for name, probe in self.plan.probes.items():
+                reason = self._missing(cell, name)
+                if reason is None:
+                    try:
+                        evidence[cell.id][name] = probe.measure(cell.context, scores, beside)
+                    except StoreError:
+                        raise  # damage on the disk is not the probe's
+                    except Exception as error:  # noqa: BLE001 - recorded, whoever wrote the probe, and the others go on
+                        reason = self._probe_failed(name, error, cell.id)
+                if reason is not None:
+                    unmeasured[cell.id, name] = reason
+            self.progress.advance()
+        return evidence, unmeasured
+
+    def _missing(self, cell: Cell, probe: str) -> str | None:
+        """Return why a probe cannot measure a cell: a unit that it needs failed; None where all are there."""
+        needed = (str(cell.train_key), *(cell.score_keys[key] for key in cell.asked[probe]))
+        return next((self.lost[unit] for unit in needed if unit in self.lost), None)
+
+    def _across(self) -> list[Series]:
+        """Let every probe fit what needs all models at once."""
+        series: list[Series] = []
+        for name, probe in self.plan.probes.items():
+            cells = [(cell.context, self._scores(cell)) for cell in self.plan.cells if self._missing(cell, name) is None]
+            try:
+                series += probe.across(cells)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                self._probe_failed(name, error, None)
+        return series
+
+    def _probe_failed(self, probe: str, error: Exception, cell: CellId | None) -> str:
+        message = f"the probe {probe!r} failed: {type(error).__name__}: {error}"
+        self.failures.append(Failure(unit=probe, stage="measure", message=message, **({} if cell is None else cell._asdict())))
+        return message
+
+    def _lose(self, unit: str, stage: str, cells: Iterable[Cell], error: UnitError) -> None:
+        """Record that a unit failed, and which cells it was for."""
+        self.lost[unit] = str(error)
+        for cell in cells:
+            self.failures.append(Failure(unit=unit, stage=stage, message=str(error), **cell.id._asdict()))
+            self.progress.say(f"{cell} failed: {error}")
+
+    def _gather(self) -> None:
+        """Bring together what failed in any process; wait for all of them."""
+        for failures, lost in self.process_group.all_gather((self.failures, self.lost)):
+            self.failures += [failure for failure in failures if failure not in self.failures]
+            self.lost.update(lost)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds of a block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _by_adapter(cells: Iterable[Cell]) -> list[list[Cell]]:
+    grouped: dict[str, list[Cell]] = {}
+    for cell in cells:
+        grouped.setdefault(cell.train_key or "none", []).append(cell)
+    return list(grouped.values())
