@@ -170,8 +170,8 @@ def _settings(model: type[BaseModel], path: tuple[str, ...], heading: str) -> It
             # what is not overridden comes from a preset, so the other model's defaults are not what holds here
             yield from (replace(setting, default=None) for setting in _settings(overrides.model, (*path, name), title))
             continue
-        if (inside := model_inside(field)) is not None and inside is field.annotation:
-            yield from _settings(inside, (*path, name), title)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _settings(field.annotation, (*path, name), title)
             continue
         yield Setting(
             path=(*path, name),
