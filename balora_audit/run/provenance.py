@@ -19,7 +19,7 @@ _VERSIONED = (
     "scikit-learn", "datasets",
 )  # fmt: skip
 _SCORED_BY = (
-    "config/", "penalties.py", "regularizers.py", "data/", "models/", "methods/", "training/", "scoring/", "metrics/weights.py",
+    "config/", "penalties/", "regularizers.py", "data/", "models/", "methods/", "training/", "scoring/", "metrics/weights.py",
 )  # fmt: skip
 
 
