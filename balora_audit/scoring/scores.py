@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import UnionType
 from typing import TYPE_CHECKING, Any, Self, get_args, get_type_hints
 
 import numpy as np
@@ -65,7 +66,7 @@ class Scores:
 
 
 def _dtype(hint: Any) -> np.dtype[Any]:
-    array = next((part for part in get_args(hint) if type(None) in get_args(hint) and part is not type(None)), hint)
+    array = get_args(hint)[0] if isinstance(hint, UnionType) else hint
     (kind,) = get_args(get_args(array)[1])  # NDArray[K] is ndarray[shape, dtype[K]]
     found: np.dtype[Any] = np.dtype(kind)
     return found

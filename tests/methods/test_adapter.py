@@ -155,9 +155,9 @@ def test_a_saved_adapter_loads_with_plain_peft_on_the_untouched_base(tiny, ids, 
     plain = PeftModel.from_pretrained(fresh, str(tmp_path))
     found = logits(plain, ids)
     assert float((found - expected).abs().max()) <= 1e-3 * float(expected.abs().max())
-    with loaded(tiny, tmp_path) as off:
+    with loaded(tiny, tmp_path) as disabled:
         assert torch.allclose(logits(tiny.model, ids), expected, atol=1e-4)
-        with off():
+        with disabled():
             assert not torch.allclose(logits(tiny.model, ids), expected, atol=1e-4)
     assert weights_hash(tiny.model) == tiny.weights
 
