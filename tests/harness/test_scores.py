@@ -13,8 +13,8 @@ from sklearn.metrics import matthews_corrcoef, recall_score
 from balora_audit.harness import results
 from balora_audit.harness.records import HarnessMetric, HarnessResult, HarnessScores, finite
 from balora_audit.harness.scores import bounds, scores_behind
-from balora_audit.stats import ItemScores, Jackknife, paired, paired_jackknife, wilson
 from balora_audit.probes import PROBES
+from balora_audit.stats import ItemScores, Jackknife, paired, paired_jackknife, wilson
 
 SAID = ("biased", "counter", "unknown", "invalid", "undirected")
 
@@ -229,8 +229,8 @@ def test_results_survive_packing_and_the_bytes_are_strict_json():
 def test_the_task_files_and_the_records_name_the_same_types_and_classes():
     import yaml
 
-    from balora_audit.resources import tasks_path
     from balora_audit.probes.harness import BIAS_TYPES
+    from balora_audit.resources import tasks_path
 
     known = {name: metric for probe in PROBES.values() for name, metric in probe.metrics.items()}
     balanced = (tasks_path() / "imbalance" / "balora_imbalance_balanced.yaml").read_text(encoding="utf-8").replace("!function ", "")

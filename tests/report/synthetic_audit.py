@@ -4,6 +4,7 @@ import dataclasses
 
 import lxml.html
 import numpy as np
+from balora_audit.vocabulary import METRICS
 
 from balora_audit.records import (
     AuditRecord,
@@ -19,7 +20,6 @@ from balora_audit.records import (
     Units,
 )
 from balora_audit.report import render_html
-from balora_audit.vocabulary import METRICS
 
 SHA256 = "0123456789abcdef" * 4
 TITLES = {"base": "Base", "lora": "LoRA", "pissa": "PiSSA", "balora": "BA-LoRA"}

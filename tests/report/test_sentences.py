@@ -3,11 +3,11 @@
 import dataclasses
 
 import pytest
+from balora_audit.vocabulary import METRICS
 
 from balora_audit.records import Comparison
 from balora_audit.report.rows import Reader
 from balora_audit.report.sentences import claim_sentence, verdict_sentence
-from balora_audit.vocabulary import METRICS
 
 
 @pytest.fixture(scope="module")
