@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import balora_audit
+
+pytestmark = pytest.mark.slow
 
 PACKAGE = Path(balora_audit.__file__).resolve().parent
 
@@ -71,23 +75,94 @@ def _difference(copy: Path) -> tuple[int, int]:
 
 SHOUT = '''"""Everything is shouted."""
 
-from __future__ import annotations
-
 from balora_audit.data.perturbations.perturbation import Perturbation
 
 SHOUT = Perturbation(name="shout", unit="character", description="a letter is shouted", change=lambda units, i, rng: units[i].upper())
 '''
+LENGTH = '''"""How long are the texts?"""
+
+import numpy as np
+
+from balora_audit.metric import Metric
+from balora_audit.probes import Measure, Probe
+
+TEXT_LENGTH = Metric(
+    name="text_length", title="length of the texts", unit="number", higher_is_better=None, meaning="Mean characters.", source="here"
+)
+
+
+class Length(Measure):
+    """Characters of the test texts."""
+
+    metrics = (TEXT_LENGTH,)
+
+    def measure(self, context, scores, base, findings):
+        """Add the mean."""
+        ids = [example.id for example in context.dataset.test]
+        findings.mean("text_length", np.array([len(example.text) for example in context.dataset.test]), ids)
+
+
+LENGTHS = Length()
+LENGTH = Probe(name="length", title="Length", summary="characters of the texts", measures=(LENGTHS,))
+'''
+RUN = """
+import tempfile
+from pathlib import Path
+from balora_audit.config import resolve
+from balora_audit.interface.listing import catalogue
+from balora_audit.run.execute import execute
+from balora_audit.run.plan import make_plan
+
+settings = {"preset": "smoke", "models": ("base",), "conditions": ("clean",), "probes": ("noise",), "train_rows": 8, "test_rows": 8,
+            "noise": {"kinds": ("typo",), "severities": (5,)}, "resamples": 200} | CHANGES
+record = execute(make_plan(resolve(settings, environment={})), Path(tempfile.mkdtemp()))
+rows = {(row.probe, row.metric, row.slice): row.value for row in record.measurements}
+"""
 
 
 def test_a_kind_of_noise_is_one_file_and_one_line(tmp_path):
-    here = added(
-        tmp_path,
-        {"data/perturbations/shout.py": SHOUT},
-        {
-            "data/perturbations/__init__.py": (
-                r'^    "contraction": CONTRACTION,$',
-                '    "shout": __import__("balora_audit.data.perturbations.shout", fromlist=["SHOUT"]).SHOUT,',
-            )
-        },
-    )
+    table = {"data/perturbations/__init__.py": ('"contraction": ', '        "shout": "balora_audit.data.perturbations.shout:SHOUT",')}
+    here = added(tmp_path, {"data/perturbations/shout.py": SHOUT}, table)
     assert (here.new_files, here.changed_lines) == (1, 1)
+    code = RUN.replace("CHANGES", "{'noise': {'kinds': ('shout',), 'severities': (5,)}}")
+    said = here.run(code + "print(catalogue('perturbations')['shout']); print(rows['noise', 'realised_rate', 'shout@5'] > 0)")
+    assert said.splitlines() == ["a letter is shouted (per character)", "True"]
+
+
+def test_a_probe_with_a_metric_of_its_own_is_one_file_and_one_line(tmp_path):
+    table = {"probes/__init__.py": ('"harness": "', '        "length": "balora_audit.probes.length:LENGTH",')}
+    here = added(tmp_path, {"probes/length.py": LENGTH}, table)
+    assert (here.new_files, here.changed_lines) == (1, 1)
+    code = RUN.replace("CHANGES", "{'probes': ('length',)}")
+    said = here.run(code + "print(rows['length', 'text_length', 'all'] > 10); print([(m.name, m.title) for m in record.metrics])")
+    assert said.splitlines() == ["True", "[('text_length', 'length of the texts')]"]
+
+
+def test_a_metric_that_joins_a_probe_is_one_file_and_one_line(tmp_path):
+    table = {"probes/drift/__init__.py": ('"retention": "', '                "length": "balora_audit.probes.drift.length:LENGTHS",')}
+    here = added(tmp_path, {"probes/drift/length.py": LENGTH}, table)
+    assert (here.new_files, here.changed_lines) == (1, 1)
+    code = RUN.replace("CHANGES", "{'probes': ('drift',)}")
+    said = here.run(code + "print(rows['drift', 'text_length', 'all'] > 10); print(record.probes[3].metrics[-1])")
+    assert said.splitlines() == ["True", "text_length"]
+
+
+def test_from_another_package_nothing_here_changes(tmp_path):
+    here = added(tmp_path, {}, {})
+    assert (here.new_files, here.changed_lines) == (0, 0)
+    stranger = tmp_path / "site"
+    about = stranger / "stranger-1.0.dist-info"
+    about.mkdir(parents=True)
+    (stranger / "shout.py").write_text(SHOUT, encoding="utf-8")
+    (stranger / "length.py").write_text(LENGTH + 'LENGTHS_OF_NOISE = Length()\nLENGTHS_OF_NOISE.probe = "noise"\n', encoding="utf-8")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text(
+        "[balora_audit.probes]\nlength = length:LENGTH\n[balora_audit.measures]\nlength = length:LENGTHS_OF_NOISE\n"
+        "[balora_audit.perturbations]\nshout = shout:SHOUT\n",
+        encoding="utf-8",
+    )
+    code = RUN.replace("CHANGES", "{'probes': ('noise', 'length'), 'noise': {'kinds': ('shout',), 'severities': (5,)}}")
+    code += (
+        "print(all(rows[probe, 'text_length', 'all'] > 10 for probe in ('noise', 'length')), rows['noise', 'realised_rate', 'shout@5'] > 0)"
+    )
+    assert here.run(code, PYTHONPATH=os.pathsep.join([str(here.root), str(stranger)])) == "True True"

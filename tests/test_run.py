@@ -175,7 +175,7 @@ def test_a_model_compared_with_itself_differs_by_nothing(finished):
         scores = {key: read_scores(store, unit) for key, unit in cell.score_keys.items()}
         found = {name: PROBES[name].measure(cell.context, scores, scores) for name in config.probes}
         evidence[cell.id] = found
-        evidence[("twin of " + cell.context.method, *cell.id[1:])] = found
+        evidence[cell.id._replace(method="twin of " + cell.context.method)] = found
     for name in ("base", "balora"):
         rows = compare_all(config, [], [(name, f"twin of {name}")], evidence)
         assert len(rows) > 30

@@ -84,11 +84,11 @@ def _declared(audit: _Audit, given: ClaimConfig) -> Claim:
         raise ConfigurationError(f"claims: {probe_name!r} is not among the probes of this audit: {', '.join(config.active_probes)}")
     probe = audit.probes[probe_name]
     metric = _record(audit, probe, given.metric)
-    slice = _slice(audit, probe, given, condition)
     higher = metric.higher_is_better if given.direction is None else given.direction == "higher"
     if higher is None:
         raise ConfigurationError(f"claims: {given.metric} is neither good nor bad when high; give direction: higher or lower")
     margin = given.margin if given.margin is not None else margin_of(config, metric)
+    slice = _slice(audit, probe, given, condition)
     return _claim(given.baseline, given.candidate, condition, probe.name, metric.name, slice, margin, higher)
 
 
