@@ -22,8 +22,8 @@ from balora_audit.models.placed import Placed
 from balora_audit.probes import PROBES
 from balora_audit.progress import Silent
 from balora_audit.run.plan import Plan, make_plan
-from balora_audit.run.store import RunStore
 from balora_audit.run.scores import read_scores
+from balora_audit.run.store import RunStore
 from balora_audit.run.worker import Worker
 from balora_audit.scoring import LabelScores, ScoreRequest, Scores, TextScores
 

@@ -22,8 +22,8 @@ from balora_audit.models.placed import Placed
 from balora_audit.resources import TINY_MODEL_PATH
 from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
-from balora_audit.run.store import RunStore
 from balora_audit.run.scores import read_scores
+from balora_audit.run.store import RunStore
 from balora_audit.scoring import Reader, ScoreRequest, score
 from balora_audit.training.head_initialisation import probe_head
 

@@ -23,8 +23,8 @@ from balora_audit.records import json_schema
 from balora_audit.resources import SCHEMA_PATH, TINY_MODEL_PATH
 from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
-from balora_audit.run.store import RunStore
 from balora_audit.run.scores import read_scores
+from balora_audit.run.store import RunStore
 from balora_audit.training.loop import Trainer
 
 pytestmark = pytest.mark.slow

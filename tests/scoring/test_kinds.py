@@ -12,8 +12,8 @@ from safetensors.numpy import load, save
 from balora_audit.errors import StoreError, UnitError
 from balora_audit.models.encode import Encoder
 from balora_audit.models.placed import Placed
-from balora_audit.run.store import RunStore
 from balora_audit.run.scores import read_scores
+from balora_audit.run.store import RunStore
 from balora_audit.scoring import (
     KINDS,
     AnswerScores,
