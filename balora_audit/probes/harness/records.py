@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from balora_audit.metric import Metric
 
-__all__ = ["BIAS_TYPES", "TASK_METRICS", "direction_of", "task_metric"]
+__all__ = ["BIAS_TYPES", "TASK_METRICS", "task_metric"]
 
 BIAS_TYPES = (
     "age", "disability", "gender", "nationality", "physical-appearance", "race-color", "religion", "sexual-orientation", "socioeconomic",
@@ -234,9 +234,3 @@ def task_metric(name: str) -> Metric:
         meaning="As reported by its task.",
         source="lm-evaluation-harness",
     )
-
-
-def direction_of(name: str, of_task: bool | None) -> bool | None:
-    """Return which end of a metric is the better one, as its task says; None where neither is, which a task file cannot say."""
-    known = _KNOWN.get(name)
-    return None if known is not None and known.higher_is_better is None else of_task

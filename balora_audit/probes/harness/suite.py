@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
+from typing import Any
 
 from balora_audit.config import AuditConfig
-from balora_audit.harness import prepare
 from balora_audit.harness.evaluation import Suite
+from balora_audit.scoring import harness as scoring
 
-__all__ = ["suite_of"]
+__all__ = ["settings_of", "suite_of"]
 
 
 def suite_of(config: AuditConfig) -> Suite:
     """Return the built tasks of a configuration, the same object for every model."""
-    given = config.task_include, config.task_shots, config.limit, config.task_chat_template
-    return _suite(config.tasks, json.dumps(config.task_metadata, sort_keys=True), *given)
+    return scoring.suite_of(settings_of(config))
 
 
-@lru_cache(maxsize=2)
-def _suite(tasks: tuple[str, ...], metadata: str, include: tuple[str, ...], shots: int | None, limit: int | None, chat: bool) -> Suite:
-    return prepare(tasks, include=include, metadata=json.loads(metadata), shots=shots, limit=limit, chat_template=chat)
+def settings_of(config: AuditConfig) -> tuple[tuple[str, Any], ...]:
+    """Return what a request to run the tasks has to say."""
+    return scoring.task_settings(
+        config.tasks,
+        include=config.task_include,
+        metadata=config.task_metadata,
+        shots=config.task_shots,
+        limit=config.limit,
+        chat_template=config.task_chat_template,
+    )

@@ -8,8 +8,8 @@ from balora_audit.harness.records import slice_of
 from balora_audit.metric import Metric
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
-from balora_audit.probes.harness.records import TASK_METRICS, direction_of, task_metric
-from balora_audit.probes.harness.suite import suite_of
+from balora_audit.probes.harness.records import TASK_METRICS, task_metric
+from balora_audit.probes.harness.suite import settings_of, suite_of
 from balora_audit.probes.probe import Measure
 from balora_audit.probes.scores import HarnessScores, ScoreRequest, Scores, scores_of
 from balora_audit.records import Measurement
@@ -32,7 +32,8 @@ class Tasks(Measure):
         if not context.config.tasks:
             return []
         suite = suite_of(context.config)
-        return [ScoreRequest(key="harness", kind="harness", ids=(), texts=(suite.fingerprint,) * suite.documents)]
+        texts = (suite.fingerprint,) * suite.documents
+        return [ScoreRequest(key="harness", kind="harness", ids=(), texts=texts, settings=settings_of(context.config))]
 
     def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
         """Return the tasks that have the metric, under each of their filters."""
@@ -49,6 +50,7 @@ class Tasks(Measure):
         """Add the aggregates, and the evidence behind those whose items are known."""
         if "harness" not in scores:
             return
+        known = findings.probe.metrics
         for row in scores_of(scores, "harness", HarnessScores).result().metrics:
             low, high = row.interval(context.config.ci) or (None, None)
             found = Measurement(
@@ -62,7 +64,7 @@ class Tasks(Measure):
                 ci_low=low,
                 ci_high=high,
                 n=row.n_items,
-                higher_is_better=direction_of(row.metric, row.higher_is_better),
+                higher_is_better=row.direction(known),
                 reason=row.reason,
                 evidence=context.evidence,
             )

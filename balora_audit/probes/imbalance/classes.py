@@ -11,6 +11,7 @@ from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric
 from balora_audit.metrics import prior_shift
+from balora_audit.metrics.classification import balanced_accuracy_ratios, g_mean_ratios, macro_f1_ratios, worst_class_recall_ratios
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.imbalance.scope import applies
@@ -18,7 +19,7 @@ from balora_audit.probes.probe import Measure, View
 from balora_audit.probes.requests import test_set
 from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, Slice
-from balora_audit.stats.items import Combine
+from balora_audit.stats import ItemScores
 
 __all__ = ["CLASSES", "Classes"]
 
@@ -163,31 +164,28 @@ def _recalls(context: Context, answer: np.ndarray, findings: Findings) -> None:
     names = context.dataset.label_names
     ids = [example.id for example in context.dataset.test]
     gold = np.array([example.label for example in context.dataset.test])
-    of_class_CN = np.stack([gold == index for index in range(len(names))]).astype(float)
-    right_CN = of_class_CN * (answer == gold)
-    present = [index for index in range(len(names)) if of_class_CN[index].any()]
+    present = [index for index in range(len(names)) if (gold == index).any()]
     for index, name in enumerate(names):
         inside = gold == index
         findings.rate("recall", (answer == gold)[inside], np.array(ids)[inside].tolist(), slice=Slice("class", name))
 
-    def combined(metric: str, chosen: list[int], combine: Combine = "mean") -> None:
-        if chosen:
-            findings.ratios(metric, ids, right_CN[chosen], of_class_CN[chosen], combine=combine)
-        else:
-            findings.missing(metric, "no class of this kind has test items")
-
-    combined("balanced_accuracy", present)
-    combined("worst_class_recall", present, "min")
-    combined("g_mean", present, "geometric_mean")
-    said_CN = np.stack([answer == index for index in range(len(names))]).astype(float)
-    findings.ratios("macro_f1", ids, 2 * right_CN[present], (of_class_CN + said_CN)[present])
+    for metric, of in (
+        ("balanced_accuracy", balanced_accuracy_ratios),
+        ("worst_class_recall", worst_class_recall_ratios),
+        ("g_mean", g_mean_ratios),
+        ("macro_f1", macro_f1_ratios),
+    ):
+        findings.statistic(metric, ItemScores.of(ids, of(gold, answer, present)))
     thirds = _thirds(context, present)
     if thirds is None:
         for metric in ("head_recall", "medium_recall", "tail_recall"):
             findings.missing(metric, "fewer than three classes: there are no thirds")
     else:
         for metric, chosen in zip(("head_recall", "medium_recall", "tail_recall"), thirds, strict=True):
-            combined(metric, chosen)
+            if chosen:
+                findings.statistic(metric, ItemScores.of(ids, balanced_accuracy_ratios(gold, answer, chosen)))
+            else:
+                findings.missing(metric, "no class of this kind has test items")
     findings.plain("prior_shift", prior_shift(gold, answer), len(ids))
 
 

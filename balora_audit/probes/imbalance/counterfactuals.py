@@ -9,6 +9,7 @@ import numpy as np
 from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset, Example
 from balora_audit.metric import Metric, Sentence
+from balora_audit.metrics.robustness import flips
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.imbalance.scope import applies
@@ -90,11 +91,11 @@ class Counterfactuals(Measure):
         rows = [position[example.id] for example in twins]
         test, swapped = (scores_of(scores, key, LabelScores) for key in ("test", "counterfactual"))
         gold = np.array([example.label for example in twins])
-        flips = swapped.prediction != test.prediction[rows]
+        flipped = flips(swapped.prediction, test.prediction[rows])
         shift = np.abs(swapped.probability[np.arange(len(rows)), gold] - test.probability[rows, gold])
         for slice, inside in _parts(context.dataset, twins).items():
             ids = [example.id for example, chosen in zip(twins, inside, strict=True) if chosen]
-            findings.rate("counterfactual_flip_rate", flips[inside], ids, slice=slice)
+            findings.rate("counterfactual_flip_rate", flipped[inside], ids, slice=slice)
             findings.mean("counterfactual_shift", shift[inside], ids, slice=slice)
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from balora_audit.data.conditions import Condition
-from balora_audit.data.dataset import AuditDataset, Example
+from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric, Sentence
+from balora_audit.metrics.fairness import (
+    classes_of_both,
+    demographic_parity_difference_ratios,
+    equalized_odds_difference_ratios,
+    tpr_gap_ratios,
+    tpr_gap_rms_ratios,
+    worst_group_accuracy_ratios,
+)
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.imbalance.scope import applies
@@ -136,15 +143,21 @@ class Groups(Measure):
             findings.rate("accuracy", correct[inside], [context.dataset.test[i].id for i in inside], slice=Slice("group", group))
         large = _large(sizes)
         ids = [example.id for _, example in members]
-        right = correct[[index for index, _ in members]]
-        of_group_GN = np.array([[example.group == group for _, example in members] for group in large], dtype=float)
+        label, group_of = np.array([e.label for _, e in members]), np.array([e.group for _, e in members])
+        answer = prediction[[index for index, _ in members]]
         if len(large) < 2:
             for metric in _OF_ALL_ITEMS:
                 findings.missing(metric.name, f"fewer than two groups have at least {_SMALL_GROUP} test items")
             return
-        findings.ratios("worst_group_accuracy", ids, of_group_GN * right, of_group_GN, combine="min")
-        _gaps(context, members, right, large, findings)
-        _parity(context, members, prediction[[index for index, _ in members]], large, findings)
+        names = context.dataset.label_names
+        findings.statistic("worst_group_accuracy", ItemScores.of(ids, worst_group_accuracy_ratios(label, answer, group_of, groups=large)))
+        _gaps(ids, label, answer, group_of, _pair(large), names, findings)
+        for difference, of in (
+            ("equalized_odds_difference", equalized_odds_difference_ratios),
+            ("demographic_parity_difference", demographic_parity_difference_ratios),
+        ):
+            ratios = of(label, answer, group_of, classes=range(len(names)), groups=large)
+            findings.statistic(difference, ItemScores.of(ids, ratios))
 
 
 def _sizes(context: Context) -> Counter[str]:
@@ -155,50 +168,28 @@ def _large(sizes: Counter[str]) -> list[str]:
     return sorted(group for group, size in sizes.items() if size >= _SMALL_GROUP)
 
 
-def _gaps(context: Context, members: list[tuple[int, Example]], right: np.ndarray, groups: list[str], findings: Findings) -> None:
-    pair = _pair(groups)
+def _gaps(
+    ids: list[str],
+    label: np.ndarray,
+    answer: np.ndarray,
+    group: np.ndarray,
+    pair: tuple[str, str] | None,
+    names: Sequence[str],
+    findings: Findings,
+) -> None:
+    """Add the gap between the recalls of two groups by class, and its root mean square."""
     if pair is None:
-        findings.missing("tpr_gap_rms", f"{len(groups)} groups and no two of them are a gender pair to take a gap between")
+        reason = f"{len(set(group.tolist()))} groups and no two of them are a gender pair to take a gap between"
+        findings.missing("tpr_gap_rms", reason)
         return
-    ids = [example.id for _, example in members]
-    label = np.array([example.label for _, example in members])
-    group = np.array([example.group for _, example in members])
-    cells = {(c, g): (label == c) & (group == g) for c in range(len(context.dataset.label_names)) for g in pair}
-    both = [c for c in range(len(context.dataset.label_names)) if all(cells[c, g].any() for g in pair)]
+    both = classes_of_both(label, group, pair)
     for c in both:
-        shares = np.stack([cells[c, g] for g in pair]).astype(float)
-        name = Slice("class", context.dataset.label_names[c])
-        findings.ratios("tpr_gap", ids, shares * right, shares, combine="difference", slice=name)
-    if not both:
+        scores = ItemScores.of(ids, tpr_gap_ratios(label, answer, group, of_class=c, pair=pair))
+        findings.statistic("tpr_gap", scores, slice=Slice("class", names[c]))
+    if both:
+        findings.statistic("tpr_gap_rms", ItemScores.of(ids, tpr_gap_rms_ratios(label, answer, group, pair=pair)))
+    else:
         findings.missing("tpr_gap_rms", f"no class has test items of both {pair[0]} and {pair[1]}")
-        return
-    shares = np.stack([cells[c, g] for g in pair for c in both]).astype(float)
-    scores = ItemScores(ids=tuple(ids), numerators=shares * right, denominators=shares, combine="rms_difference")
-    findings.statistic("tpr_gap_rms", scores)
-
-
-def _parity(context: Context, members: list[tuple[int, Example]], answer: np.ndarray, groups: list[str], findings: Findings) -> None:
-    """Add the two differences of `balora_audit.metrics.fairness`, in the form that resampling items needs."""
-    ids = [example.id for _, example in members]
-    label = np.array([example.label for _, example in members])
-    group = np.array([example.group for _, example in members])
-    first, second = [], []  # rows of (hits, items) whose ratios are compared, pair by pair
-    parity: tuple[list[tuple[np.ndarray, np.ndarray]], list[tuple[np.ndarray, np.ndarray]]] = ([], [])
-    for c in range(len(context.dataset.label_names)):
-        for a, b in combinations(groups, 2):
-            for inside in (label == c, label != c):
-                rows = [(inside & (group == g) & (answer == c), inside & (group == g)) for g in (a, b)]
-                if rows[0][1].any() and rows[1][1].any():
-                    first.append(rows[0])
-                    second.append(rows[1])
-            for side, g in zip(parity, (a, b), strict=True):
-                side.append(((group == g) & (answer == c), group == g))
-    for metric, pairs in (
-        ("equalized_odds_difference", [*first, *second]),
-        ("demographic_parity_difference", [*parity[0], *parity[1]]),
-    ):
-        hits, items = (np.array([row[place] for row in pairs], dtype=float) for place in (0, 1))
-        findings.ratios(metric, ids, hits, items, combine="max_difference")
 
 
 def _pair(groups: list[str]) -> tuple[str, str] | None:

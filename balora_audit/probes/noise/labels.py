@@ -10,6 +10,7 @@ from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric, Sentence
 from balora_audit.metrics import agreement, mce, relative_drop, severity_area
+from balora_audit.metrics.robustness import flips
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.noise.copies import (
@@ -191,7 +192,7 @@ def _input_noise(context: Context, scores: Mapping[str, Scores], base: Mapping[s
             answer = _answers(context, scores, kind, severity)
             correct = answer == gold
             findings.rate("accuracy", correct, ids, slice=slice)
-            findings.rate("flip_rate", answer != clean, ids, slice=slice)
+            findings.rate("flip_rate", flips(answer, clean), ids, slice=slice)
             findings.mean("accuracy_drop", right - correct, ids, slice=slice)
             _relative(findings, slice, right, correct.astype(float))
             realised(context, findings, kind, severity)
@@ -209,7 +210,7 @@ def _input_noise(context: Context, scores: Mapping[str, Scores], base: Mapping[s
     noisy_KSN = (everything_KSN == gold).astype(float)
     findings.mean("accuracy_drop", right - noisy_KSN.mean(axis=(0, 1)), ids)
     _relative(findings, ALL, right, noisy_KSN.mean(axis=(0, 1)))
-    findings.mean("flip_rate", (everything_KSN != clean).mean(axis=(0, 1)), ids)
+    findings.mean("flip_rate", flips(everything_KSN, clean).mean(axis=(0, 1)), ids)
     _area(findings, ALL, ids, severities, [right, *noisy_KSN.mean(axis=0)])
     _agreement(findings, ALL, ids, everything_KSN.reshape(-1, len(ids)))
     if not base_errors:

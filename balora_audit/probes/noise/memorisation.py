@@ -9,6 +9,7 @@ import numpy as np
 from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric, Sentence
+from balora_audit.metrics.robustness import memorisation_ratios, recovery_ratios
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.probe import Measure, View
@@ -81,8 +82,8 @@ class Memorisation(Measure):
             ids = [example.id for example in context.train if example.id in flips]
             pairs = np.array([flips[item] for item in ids]).reshape(-1, 2)
             answer = scores_of(scores, key, LabelScores).prediction
-            findings.rate("memorisation", answer == pairs[:, 1], ids, slice=slice)
-            findings.rate("recovered_true", answer == pairs[:, 0], ids, slice=slice)
+            for metric, of in (("memorisation", memorisation_ratios), ("recovered_true", recovery_ratios)):
+                findings.rate(metric, of(answer, pairs[:, 1], pairs[:, 0]).numerators[0], ids, slice=slice)
 
 
 def _flips(context: Context) -> dict[str, tuple[Slice, Mapping[str, tuple[int, int]]]]:
