@@ -110,7 +110,7 @@ import tempfile
 from pathlib import Path
 from balora_audit.config import resolve
 from balora_audit.interface.listing import catalogue
-from balora_audit.run.execute import execute
+from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 
 settings = {"preset": "smoke", "models": ("base",), "conditions": ("clean",), "probes": ("noise",), "train_rows": 8, "test_rows": 8,
@@ -145,6 +145,128 @@ def test_a_metric_that_joins_a_probe_is_one_file_and_one_line(tmp_path):
     code = RUN.replace("CHANGES", "{'probes': ('drift',)}")
     said = here.run(code + "print(rows['drift', 'text_length', 'all'] > 10); print(record.probes[3].metrics[-1])")
     assert said.splitlines() == ["True", "text_length"]
+
+
+METHOD = '''"""LoRA by another name."""
+
+from dataclasses import replace
+
+from balora_audit.methods.lora import LORA
+
+TWIN = replace(LORA, name="twin", title="Twin", summary="LoRA once more")
+'''
+PENALTY = '''"""The mean square of the logits."""
+
+from pydantic import Field
+
+from balora_audit.penalties.penalty import Penalty
+from balora_audit.penalties.settings import Frozen
+
+
+class SmallnessSettings(Frozen):
+    smallness: float = Field(default=0.0, ge=0, description="λ of the smallness term")
+
+
+class Smallness(Penalty[SmallnessSettings]):
+    name, abbreviation, settings, published = "smallness", "sm", SmallnessSettings, {}
+
+    def staged(self, step, steps):
+        return 1.0
+
+    def value(self, student_MV, teacher_MV, settings):
+        return student_MV.square().mean()
+
+
+SMALLNESS = Smallness()
+'''
+KIND = '''"""How many characters a prompt has."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from balora_audit.scoring.scores import ScoreKind, Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharacterScores(Scores):
+    count: NDArray[np.int64]
+
+
+def _score(request, reader):
+    return CharacterScores(count=np.array([len(text) for text in request.texts]))
+
+
+CHARACTERS = ScoreKind(scores=CharacterScores, score=_score)
+'''
+SECTION = '''"""What is new."""
+
+from balora_audit.report.blocks import Note
+from balora_audit.report.builder import SectionBuilder
+
+NEWS = SectionBuilder(name="news", title="News", blocks=lambda reader: (Note(text="nothing new"),))
+'''
+CONDITION = '''"""Only some of the rows."""
+
+from dataclasses import replace
+
+from balora_audit.data.conditions.noise import NOISE
+
+SHARE = replace(NOISE, name="share", summary="a share of something")
+'''
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "table", "after", "line", "code", "says"),
+    [
+        (
+            "methods/twin.py", METHOD, "methods/__init__.py", '"full": "', '        "twin": "balora_audit.methods.twin:TWIN",',
+            "from balora_audit.methods import find_methods; print(find_methods(['twin'])['twin'].title)", "Twin",
+        ),
+        (
+            "penalties/smallness.py", PENALTY, "penalties/__init__.py", '"spectral": "',
+            '        "smallness": "balora_audit.penalties.smallness:SMALLNESS",',
+            "from balora_audit.config import resolve; from balora_audit.methods import find_methods; "
+            "print(find_methods(['balora[-sm]'])['balora[-sm]'].title); "
+            "print(resolve({'penalties': {'smallness': 0.5}}, environment={}).penalties_for('nlg').weight('smallness'))",
+            "BA-LoRA without smallness\n0.5",
+        ),
+        (
+            "scoring/characters.py", KIND, "scoring/__init__.py", '"weights": "',
+            '        "characters": "balora_audit.scoring.characters:CHARACTERS",',
+            "from balora_audit.scoring import ScoreRequest, score; "
+            "print(score(ScoreRequest(key='k', kind='characters', ids=('a',), texts=('four',)), None).count)", "[4]",
+        ),
+        (
+            "report/sections/news.py", SECTION, "report/sections/__init__.py", '"limits": "',
+            '        "news": "balora_audit.report.sections.news:NEWS",',
+            "from balora_audit.report.sections import available; print(available()['news'].title)", "News",
+        ),
+        (
+            "data/conditions/share.py", CONDITION, "data/conditions/__init__.py", '"noise": "',
+            '        "share": "balora_audit.data.conditions.share:SHARE",',
+            "from balora_audit.data.conditions import parse; print(parse('share:0.5'))", "share:0.5",
+        ),
+    ],
+    ids=["method", "penalty", "score kind", "section", "condition"],
+)  # fmt: skip
+def test_it_is_one_file_and_one_line(tmp_path, file, text, table, after, line, code, says):
+    here = added(tmp_path, {file: text}, {table: (after, line)})
+    assert (here.new_files, here.changed_lines) == (1, 1)
+    assert here.run(code) == says
+
+
+def test_an_option_is_one_line(tmp_path):
+    field = '    patience_ratio: float = Field(default=0.5, gt=0, description="how much better is better")'
+    here = added(tmp_path, {}, {"config/training.py": ("^    patience: ", field)})
+    assert (here.new_files, here.changed_lines) == (0, 1)
+    said = here.run(
+        "from balora_audit.config import resolve; from typer.testing import CliRunner; from balora_audit.interface.cli import app; "
+        "print(resolve({}, environment={'BALORA_TRAINING__PATIENCE_RATIO': '0.25'}).training.patience_ratio); "
+        "print('--training.patience-ratio' in CliRunner().invoke(app, ['compare', '--help']).stdout)"
+    )
+    assert said.splitlines() == ["0.25", "True"]
 
 
 def test_from_another_package_nothing_here_changes(tmp_path):

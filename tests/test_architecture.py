@@ -1,6 +1,7 @@
 """The layers, read off the syntax tree: imports point downward only, and the light parts stay light."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 
+ENTRY = re.compile(r"(?P<module>[a-z_]\w*(?:\.\w+)+):[A-Za-z_]\w*")
 MAX_LINES = 400
 PURE_DATA = {"data/biography_parts.py"}
 
@@ -53,6 +55,8 @@ def imports(source: str, *, package: str = NAME) -> Iterator[Import]:
             base = ".".join([*parents, *([node.module] if node.module else [])])
             yield Import(base, node.lineno, eager)
             yield from (Import(f"{base}.{alias.name}", node.lineno, eager) for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (entry := ENTRY.fullmatch(node.value)) is not None:
+            yield Import(entry["module"], node.lineno, eager)  # the tables of things to choose from name what they hold so
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             for child in node.body:
                 yield from visit(child, False)

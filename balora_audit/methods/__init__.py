@@ -10,28 +10,35 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.extensions import Extensions, find_extensions
-from balora_audit.methods.balora import ABBREVIATIONS, BALORA, ablation
-from balora_audit.methods.base import BASE
-from balora_audit.methods.full import FULL
+from balora_audit.extensions import Extensions, built_in, find_extensions
+from balora_audit.methods.balora import ABBREVIATIONS, ablation
 from balora_audit.methods.imported import Imported
-from balora_audit.methods.lora import LORA
 from balora_audit.methods.method import Method
-from balora_audit.methods.pissa import PISSA
-from balora_audit.methods.variants import DORA, OLORA, RSLORA
 
 __all__ = ["METHODS", "Method", "available", "extensions", "find_methods"]
 
-METHODS: dict[str, Method] = {
-    "base": BASE,
-    "lora": LORA,
-    "pissa": PISSA,
-    "balora": BALORA,
-    "rslora": RSLORA,
-    "dora": DORA,
-    "olora": OLORA,
-    "full": FULL,
-}
+
+def _checked(name: str, thing: object) -> Method:
+    if not isinstance(thing, Method):
+        raise TypeError(f"it is a {type(thing).__name__}, not a balora_audit.methods.Method")
+    if thing.name != name:
+        raise ValueError(f"it calls itself {thing.name!r}, its entry point {name!r}")
+    return thing
+
+
+METHODS: dict[str, Method] = built_in(
+    {
+        "base": "balora_audit.methods.base:BASE",
+        "lora": "balora_audit.methods.lora:LORA",
+        "pissa": "balora_audit.methods.pissa:PISSA",
+        "balora": "balora_audit.methods.balora:BALORA",
+        "rslora": "balora_audit.methods.variants:RSLORA",
+        "dora": "balora_audit.methods.variants:DORA",
+        "olora": "balora_audit.methods.variants:OLORA",
+        "full": "balora_audit.methods.full:FULL",
+    },
+    _checked,
+)
 """The built-in methods by name. ``balora[…]`` and ``NAME=PATH`` are made from these by :func:`find_methods`."""
 
 _ABLATION = re.compile(r"balora\[(?P<terms>[^\]]*)\]")
@@ -41,14 +48,6 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 def extensions() -> Extensions[Method]:
     """Return the methods that installed packages bring."""
     return find_extensions("method", _checked, METHODS)
-
-
-def _checked(name: str, thing: object) -> Method:
-    if not isinstance(thing, Method):
-        raise TypeError(f"it is a {type(thing).__name__}, not a balora_audit.methods.Method")
-    if thing.name != name:
-        raise ValueError(f"it calls itself {thing.name!r}, its entry point {name!r}")
-    return thing
 
 
 def available() -> dict[str, Method]:

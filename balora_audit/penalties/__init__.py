@@ -11,11 +11,9 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.penalties.consistency import CONSISTENCY
-from balora_audit.penalties.diversity import DIVERSITY
+from balora_audit.extensions import built_in
 from balora_audit.penalties.penalty import Penalty
 from balora_audit.penalties.settings import Family, Frozen, RegularizerPreset, Schedule
-from balora_audit.penalties.spectral import SPECTRAL
 
 __all__ = [
     "PENALTIES",
@@ -31,11 +29,21 @@ __all__ = [
     "needs_teacher",
 ]
 
-PENALTIES: dict[str, Penalty[Any]] = {
-    "consistency": CONSISTENCY,
-    "diversity": DIVERSITY,
-    "spectral": SPECTRAL,
-}
+
+def _checked(name: str, thing: object) -> Penalty[Any]:
+    if not isinstance(thing, Penalty) or thing.name != name:
+        raise TypeError(f"{name!r} is no Penalty of that name but a {type(thing).__name__}")
+    return thing
+
+
+PENALTIES: dict[str, Penalty[Any]] = built_in(
+    {
+        "consistency": "balora_audit.penalties.consistency:CONSISTENCY",
+        "diversity": "balora_audit.penalties.diversity:DIVERSITY",
+        "spectral": "balora_audit.penalties.spectral:SPECTRAL",
+    },
+    _checked,
+)
 """The penalties by name, in the order in which they are added to the task loss."""
 
 Weights = Mapping[str, float]

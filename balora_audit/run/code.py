@@ -2,7 +2,8 @@
 
 An import counts wherever it stands, at the top of a file or inside a function; only what stands under ``if TYPE_CHECKING:``
 decides nothing. ``from package import name`` means the module in which the name is defined, so that a package whose
-``__init__`` offers many names brings in no more than the one that is used.
+``__init__`` offers many names brings in no more than the one that is used. A string in the notation of entry points, ``module:object``,
+is an import too: that is how the tables of `balora_audit.extensions.built_in` name what they hold.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 __all__ = ["code_hash", "hash_sources", "source_files"]
 
+_ENTRY = re.compile(r"(?P<module>[a-z_]\w*(?:\.\w+)+):(?P<object>[A-Za-z_]\w*)")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -112,7 +115,7 @@ def _defining(package: str, name: str, places: Mapping[str, Path]) -> Iterator[s
 
 @cache
 def _statements_of(source: bytes, package: str) -> tuple[tuple[str, str | None], ...]:
-    """Return (module, None) for ``import module`` and (package, name) for ``from package import name``."""
+    """Return (module, None) for ``import module``, (package, name) for ``from package import name`` and ``package:name``."""
     found: list[tuple[str, str | None]] = []
 
     def visit(node: ast.AST) -> None:
@@ -123,6 +126,8 @@ def _statements_of(source: bytes, package: str) -> tuple[tuple[str, str | None],
             parents = parts[: len(parts) - node.level + 1] if node.level else []
             base = ".".join([*parents, *([node.module] if node.module else [])])
             found.extend((base, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (entry := _ENTRY.fullmatch(node.value)) is not None:
+            found.append((entry["module"], entry["object"]))
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             for statement in node.orelse:
                 visit(statement)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import torch
 
 from balora_audit.errors import UnitError
-from balora_audit.scoring.answers import ANSWERS, AnswerScores
-from balora_audit.scoring.harness import HARNESS, HarnessScores
-from balora_audit.scoring.labels import LABELS, LabelScores
-from balora_audit.scoring.numbers import NUMBERS, NumberScores
+from balora_audit.extensions import built_in
+from balora_audit.scoring.answers import AnswerScores
+from balora_audit.scoring.harness import HarnessScores
+from balora_audit.scoring.labels import LabelScores
+from balora_audit.scoring.numbers import NumberScores
 from balora_audit.scoring.reader import Reader
 from balora_audit.scoring.request import ScoreRequest
-from balora_audit.scoring.responses import RESPONSES, ResponseScores
+from balora_audit.scoring.responses import ResponseScores
 from balora_audit.scoring.scores import ScoreKind, Scores
-from balora_audit.scoring.texts import TEXTS, TextScores
-from balora_audit.scoring.weights import WEIGHTS, WeightScores
+from balora_audit.scoring.texts import TextScores
+from balora_audit.scoring.weights import WeightScores
 
 __all__ = [
     "KINDS",
@@ -32,15 +33,25 @@ __all__ = [
     "score",
 ]
 
-KINDS: dict[str, ScoreKind] = {
-    "answers": ANSWERS,
-    "harness": HARNESS,
-    "labels": LABELS,
-    "numbers": NUMBERS,
-    "responses": RESPONSES,
-    "texts": TEXTS,
-    "weights": WEIGHTS,
-}
+
+def _checked(name: str, thing: object) -> ScoreKind:
+    if not isinstance(thing, ScoreKind):
+        raise TypeError(f"{name!r} is no ScoreKind but a {type(thing).__name__}")
+    return thing
+
+
+KINDS: dict[str, ScoreKind] = built_in(
+    {
+        "answers": "balora_audit.scoring.answers:ANSWERS",
+        "harness": "balora_audit.scoring.harness:HARNESS",
+        "labels": "balora_audit.scoring.labels:LABELS",
+        "numbers": "balora_audit.scoring.numbers:NUMBERS",
+        "responses": "balora_audit.scoring.responses:RESPONSES",
+        "texts": "balora_audit.scoring.texts:TEXTS",
+        "weights": "balora_audit.scoring.weights:WEIGHTS",
+    },
+    _checked,
+)
 """The kinds of score by the name that a request gives."""
 
 

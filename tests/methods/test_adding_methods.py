@@ -90,9 +90,10 @@ def add(folder, module, name, table, record, text):
     (folder / f"{module}.py").write_text(text, encoding="utf-8")
     init = folder / "__init__.py"
     before = init.read_text(encoding="utf-8")
-    start = next(line for line in before.splitlines() if line.startswith(f"{table}: dict"))
-    line = f'    "{name}": __import__("balora_audit.{folder.name}.{module}", fromlist=["_"]).{record},'
-    init.write_text(before.replace(start, f"{start}\n{line}"), encoding="utf-8")
+    start = f"{table}: dict"
+    rows = before[before.index(start) :].partition("{\n")[0] + "{\n"
+    line = f'        "{name}": "balora_audit.{folder.name}.{module}:{record}",\n'
+    init.write_text(before.replace(rows, rows + line), encoding="utf-8")
 
 
 def python(copied, *arguments):

@@ -63,10 +63,8 @@ def package(tmp_path_factory):
     lines = []
     for line in table.read_text(encoding="utf-8").splitlines():
         lines.append(line)
-        if line.startswith("from balora_audit.penalties.settings import"):
-            lines.append("from balora_audit.penalties.shrinkage import SHRINKAGE")
-        if line.startswith('    "spectral": '):
-            lines.append('    "shrinkage": SHRINKAGE,')
+        if line.startswith('        "spectral": '):
+            lines.append('        "shrinkage": "balora_audit.penalties.shrinkage:SHRINKAGE",')
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 

@@ -10,20 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from balora_audit.data.conditions.correlate import CORRELATE
-from balora_audit.data.conditions.imbalance import IMBALANCE
 from balora_audit.data.conditions.kind import ConditionKind
-from balora_audit.data.conditions.noise import NOISE
 from balora_audit.data.dataset import AuditDataset, Example
 from balora_audit.errors import ConfigurationError, unknown_name
+from balora_audit.extensions import built_in
 
 __all__ = ["CONDITIONS", "Condition", "ConditionKind", "Conditioned", "apply", "available", "parse"]
 
-CONDITIONS: dict[str, ConditionKind] = {
-    "correlate": CORRELATE,
-    "imbalance": IMBALANCE,
-    "noise": NOISE,
-}
+
+def _checked(name: str, thing: object) -> ConditionKind:
+    if not isinstance(thing, ConditionKind):
+        raise TypeError(f"{name!r} is no ConditionKind but a {type(thing).__name__}")
+    return thing
+
+
+CONDITIONS: dict[str, ConditionKind] = built_in(
+    {
+        "correlate": "balora_audit.data.conditions.correlate:CORRELATE",
+        "imbalance": "balora_audit.data.conditions.imbalance:IMBALANCE",
+        "noise": "balora_audit.data.conditions.noise:NOISE",
+    },
+    _checked,
+)
 """In the order in which they are applied and named, those that drop examples before those that change them."""
 
 _CLEAN = "clean"

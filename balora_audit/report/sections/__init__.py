@@ -7,50 +7,48 @@ rendered, or verified, elsewhere lacks it, and its probe's numbers stand there a
 
 from __future__ import annotations
 
-from balora_audit.extensions import find_extensions
+from balora_audit.extensions import built_in, find_extensions
 from balora_audit.report.blocks import Note, Section
 from balora_audit.report.builder import SectionBuilder, blocks_or_reason
 from balora_audit.report.numbering import numbered
 from balora_audit.report.rows import Reader
-from balora_audit.report.sections.collapse import COLLAPSE
-from balora_audit.report.sections.crosswalk import CROSSWALK
-from balora_audit.report.sections.drift import DRIFT
-from balora_audit.report.sections.effects import EFFECTS
-from balora_audit.report.sections.harness import HARNESS
-from balora_audit.report.sections.imbalance import IMBALANCE
-from balora_audit.report.sections.limits import LIMITS
-from balora_audit.report.sections.models import MODELS
-from balora_audit.report.sections.noise import NOISE
 from balora_audit.report.sections.other_probes import for_other_probes
-from balora_audit.report.sections.provenance import PROVENANCE
-from balora_audit.report.sections.samples import SAMPLES
-from balora_audit.report.sections.scope import SCOPE
-from balora_audit.report.sections.summary import SUMMARY
-from balora_audit.report.sections.verdicts import VERDICTS
 
 __all__ = ["SECTIONS", "SectionBuilder", "available", "blocks_or_reason", "build"]
 
-SECTIONS: dict[str, SectionBuilder] = {
-    "summary": SUMMARY,
-    "verdicts": VERDICTS,
-    "scope": SCOPE,
-    "models": MODELS,
-    "effects": EFFECTS,
-    "noise": NOISE,
-    "imbalance": IMBALANCE,
-    "collapse": COLLAPSE,
-    "drift": DRIFT,
-    "harness": HARNESS,
-    "samples": SAMPLES,
-    "provenance": PROVENANCE,
-    "limits": LIMITS,
-    "crosswalk": CROSSWALK,
-}
+
+def _checked(name: str, thing: object) -> SectionBuilder:
+    if not isinstance(thing, SectionBuilder):
+        raise TypeError(f"a section must be a SectionBuilder, got {type(thing).__name__}")
+    if thing.name != name:
+        raise ValueError(f"its name is {thing.name!r}, and that of its entry {name!r}")
+    return thing
+
+
+SECTIONS: dict[str, SectionBuilder] = built_in(
+    {
+        "summary": "balora_audit.report.sections.summary:SUMMARY",
+        "verdicts": "balora_audit.report.sections.verdicts:VERDICTS",
+        "scope": "balora_audit.report.sections.scope:SCOPE",
+        "models": "balora_audit.report.sections.models:MODELS",
+        "effects": "balora_audit.report.sections.effects:EFFECTS",
+        "noise": "balora_audit.report.sections.noise:NOISE",
+        "imbalance": "balora_audit.report.sections.imbalance:IMBALANCE",
+        "collapse": "balora_audit.report.sections.collapse:COLLAPSE",
+        "drift": "balora_audit.report.sections.drift:DRIFT",
+        "harness": "balora_audit.report.sections.harness:HARNESS",
+        "samples": "balora_audit.report.sections.samples:SAMPLES",
+        "provenance": "balora_audit.report.sections.provenance:PROVENANCE",
+        "limits": "balora_audit.report.sections.limits:LIMITS",
+        "crosswalk": "balora_audit.report.sections.crosswalk:CROSSWALK",
+    },
+    _checked,
+)
 
 
 def available() -> dict[str, SectionBuilder]:
     """Return the sections of this package and those that installed packages bring, in the order of the page."""
-    foreign = find_extensions("section", _check, SECTIONS).things.values()
+    foreign = find_extensions("section", _following, SECTIONS).things.values()
     ordered = [
         builder for section in SECTIONS.values() for builder in (section, *(found for found in foreign if found.after == section.name))
     ]
@@ -69,14 +67,11 @@ def build(reader: Reader) -> list[Section]:
     return numbered(sections)
 
 
-def _check(name: str, thing: object) -> SectionBuilder:
-    if not isinstance(thing, SectionBuilder):
-        raise TypeError(f"a section must be a SectionBuilder, got {type(thing).__name__}")
-    if thing.name != name:
-        raise ValueError(f"its name is {thing.name!r}, and that of its entry point {name!r}")
-    if thing.after not in SECTIONS:
-        raise ValueError(f"it must follow one of {', '.join(SECTIONS)}, got {thing.after!r}")
-    return thing
+def _following(name: str, thing: object) -> SectionBuilder:
+    builder = _checked(name, thing)
+    if builder.after not in SECTIONS:
+        raise ValueError(f"it must follow one of {', '.join(SECTIONS)}, got {builder.after!r}")
+    return builder
 
 
 def _guarded(builder: SectionBuilder, reader: Reader) -> Section:
