@@ -91,7 +91,7 @@ class ProbeRow:
 
     name: str
     title: str
-    summary: str
+    summary: str = ""
     metrics: tuple[str, ...] = ()
 
 

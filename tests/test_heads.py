@@ -93,7 +93,7 @@ def test_the_base_of_a_classifier_is_a_probe_on_its_frozen_features(encoder_fold
     plan = make_plan(config)
     execute(plan, tmp_path)
     scores = read_scores(RunStore(tmp_path), plan.cells[0].score_keys["test"])
-    base = load(plan.model, device=torch.device("cpu"), dtype=torch.float32, head=plan.head)
+    base = load(plan.model, device=torch.device("cpu"), dtype=torch.float32, head=plan.recipe.head)
     tokenizer = base.tokenizer
     features = []
     with torch.no_grad():

@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from balora_audit.methods.weights import WeightScores
 from planted import DATA, GOLD, PLACE, answered, answering, changed_at, context, generation, reasons, values, wrong_at
 
 from balora_audit.metrics import demographic_parity_difference, equalized_odds_difference
 from balora_audit.probes import PROBES
 from balora_audit.probes.collapse.projection import joint_tsne, usable_perplexities
 from balora_audit.probes.noise.copies import changed
-from balora_audit.scoring import TextScores
+from balora_audit.scoring import TextScores, WeightScores
 
 
 def test_the_noise_probe_recovers_planted_accuracies_and_flips():

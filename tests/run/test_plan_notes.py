@@ -28,4 +28,4 @@ def test_a_plan_warns_where_the_data_have_fewer_rows_than_asked_for(tmp_path, ro
 
 
 def test_the_built_in_data_bring_no_such_warning():
-    assert make_plan(resolve({"preset": "smoke"}, environment={})).warnings == []
+    assert make_plan(resolve({"preset": "smoke"}, environment={})).warnings == ()

@@ -120,7 +120,7 @@ def test_all_methods_saw_the_same_rows_in_the_same_order(finished):
     for unit in (audit.folder / "units").glob("train-*/unit.json"):
         record = json.loads(unit.read_text(encoding="utf-8"))
         orders.setdefault(record["cell"]["adapter"].split("/")[2], set()).add(record["order_sha256"])
-    assert sorted(orders) == ["clean", "imbalance:20", "noise:0.3"]
+    assert sorted(orders) == ["clean", "imbalance-20", "noise-0.3"]
     assert all(len(found) == 1 for found in orders.values())
 
 
