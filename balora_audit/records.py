@@ -25,7 +25,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "VERDICT_ICONS",
     "AuditRecord",
-    "Cell",
+    "CellRow",
     "Claim",
     "Comparison",
     "Failure",
@@ -96,7 +96,7 @@ class ProbeRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class CellRow:
     """One trained model: method × condition × seed. ``losses`` are the last logged values, by term."""
 
     method: str
@@ -284,7 +284,7 @@ class AuditRecord:
     models: tuple[ModelRow, ...]
     probes: tuple[ProbeRow, ...] = ()
     metrics: tuple[Metric, ...] = ()
-    cells: tuple[Cell, ...]
+    cells: tuple[CellRow, ...]
     claims: tuple[Claim, ...]
     measurements: tuple[Measurement, ...]
     comparisons: tuple[Comparison, ...]

@@ -65,15 +65,15 @@ def assemble(plan: Plan, store: RunStore, outcome: Outcome, command: str | None)
     )
 
 
-def _cell(store: RunStore, cell: Cell, lost: Mapping[str, str]) -> records.Cell:
+def _cell(store: RunStore, cell: Cell, lost: Mapping[str, str]) -> records.CellRow:
     common: dict[str, Any] = cell.id._asdict()
     reasons = [lost[unit] for unit in (str(cell.train_key), *cell.score_keys.values()) if unit in lost]
     if reasons:
-        return records.Cell(**common, status="failed", reason="; ".join(dict.fromkeys(reasons)))
+        return records.CellRow(**common, status="failed", reason="; ".join(dict.fromkeys(reasons)))
     if cell.train_key is None:
-        return records.Cell(**common, status="complete", trainable_parameters=0, examples=0, steps=0)
+        return records.CellRow(**common, status="complete", trainable_parameters=0, examples=0, steps=0)
     log = store.note(cell.train_key)["cell"]
-    return records.Cell(**common, status="complete", **{**log, "notes": tuple(log["notes"])})
+    return records.CellRow(**common, status="complete", **{**log, "notes": tuple(log["notes"])})
 
 
 def _losses(plan: Plan, store: RunStore, lost: Mapping[str, str]) -> Iterator[records.Series]:

@@ -87,7 +87,7 @@ class Made:
     Parameters
     ----------
     cell : mapping
-        What the audit shows of it, by field of `balora_audit.records.Cell`; ``notes`` at least.
+        What the audit shows of it, by field of `balora_audit.records.CellRow`; ``notes`` at least.
     curves : mapping
         The loss and its terms, one value per step.
     order_sha256 : str, optional

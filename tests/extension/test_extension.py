@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 def install(place: Path, target: Path, files: dict[str, str]) -> None:
     place.mkdir()
     for name, text in files.items():
+        (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     done = subprocess.run([*command, "--target", str(target), str(place)], capture_output=True, text=True, check=False, timeout=300)
@@ -36,11 +37,14 @@ def install(place: Path, target: Path, files: dict[str, str]) -> None:
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("extension")
     blocks = dict(re.findall(r"^## (\S+\.(?:toml|py))\n\n```\w+\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL))
-    assert set(blocks) == {"pyproject.toml", "audit_shouting.py"}
+    modules = {f"audit_shouting/{name}.py" for name in ("__init__", "measures", "method", "page")}
+    assert set(blocks) == {"pyproject.toml", *modules}
     install(folder / "good", folder / "site", blocks)
     broken = blocks["pyproject.toml"].replace("audit-shouting", "audit-broken").replace("audit_shouting", "audit_broken")
     broken = broken.replace('shouting = "', 'noise = "audit_broken:NOISE"\nbroken = "')
-    install(folder / "bad", folder / "site", {"pyproject.toml": broken, "audit_broken.py": "raise ImportError('its own dependency')\n"})
+    install(
+        folder / "bad", folder / "site", {"pyproject.toml": broken, "audit_broken/__init__.py": "raise ImportError('its own dependency')\n"}
+    )
     return folder / "site"
 
 
@@ -53,9 +57,10 @@ def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_an_installed_package_is_listed_run_compared_and_reported(site, tmp_path):
     assert "shouting\tanswers that change" in run(site, "ls", "probes").stdout
     assert "vowel_drop\ta vowel is missing" in run(site, "ls", "perturbations").stdout
+    assert "normal_lora\tlow-rank update, normal A" in run(site, "ls", "methods").stdout
     config = tmp_path / "audit.yaml"
     config.write_text(
-        "preset: smoke\nmodels: [base, lora]\nconditions: [clean]\nprobes: [noise, shouting]\ntrain_rows: 48\ntest_rows: 48\n"
+        "preset: smoke\nmodels: [base, lora, normal_lora]\nconditions: [clean]\nprobes: [noise, shouting]\ntrain_rows: 48\ntest_rows: 48\n"
         "training: {epochs: 1}\nresamples: 200\nnoise: {kinds: [vowel_drop], severities: [5]}\nmargins: {shouting_flip_rate: 0.05}\n"
         "claims:\n- {metric: shouting_flip_rate, candidate: lora, probe: shouting}\n",
         encoding="utf-8",
@@ -65,7 +70,7 @@ def test_an_installed_package_is_listed_run_compared_and_reported(site, tmp_path
     assert done.returncode == 0, done.stderr
     audit = json.loads((out / "audit.json").read_text(encoding="utf-8"))
     rows = [row for row in audit["measurements"] if row["probe"] == "shouting"]
-    assert [(row["method"], row["metric"]) for row in rows] == [("base", "shouting_flip_rate"), ("lora", "shouting_flip_rate")]
+    assert [(row["method"], row["metric"]) for row in rows] == [(name, "shouting_flip_rate") for name in ("base", "lora", "normal_lora")]
     assert all(row["value"] is not None and row["ci_low"] <= row["value"] <= row["ci_high"] for row in rows)
     claim = next(row for row in audit["comparisons"] if row["probe"] == "shouting")
     assert (claim["n_items"], claim["margin"]) == (48, 0.05)
@@ -76,7 +81,11 @@ def test_an_installed_package_is_listed_run_compared_and_reported(site, tmp_path
     assert any(row["metric"] == "confidence" and row["delta"] is not None for row in audit["comparisons"])
     origin = {"package": "audit-shouting", "version": "0.1.0"}
     about = audit["provenance"]["extensions"]
-    assert about == {"probe": {"shouting": origin}, "measure": {"confidence": origin}, "perturbation": {"vowel_drop": origin}}
+    assert about == {
+        "probe": {"shouting": origin}, "measure": {"confidence": origin}, "perturbation": {"vowel_drop": origin},
+        "method": {"normal_lora": origin},
+    }  # fmt: skip
+    assert "Shouted texts" in (out / "report.html").read_text(encoding="utf-8")
     known = {metric["name"]: metric for metric in audit["metrics"]}
     assert known["shouting_flip_rate"]["title"] == "flips under capital letters"
     (probe,) = (row for row in audit["probes"] if row["name"] == "shouting")
@@ -88,6 +97,7 @@ def test_an_installed_package_is_listed_run_compared_and_reported(site, tmp_path
     assert again.returncode == 0, again.stderr  # where the package is not installed
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Shouting" in page
+    assert "Shouted texts" not in page  # the section was the package's; its probe stands in tables now
     assert "flips under capital letters" in page
 
 

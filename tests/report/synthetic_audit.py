@@ -8,7 +8,7 @@ from synthetic_metrics import METRICS, PROBES
 
 from balora_audit.records import (
     AuditRecord,
-    Cell,
+    CellRow,
     Claim,
     Comparison,
     Failure,
@@ -200,7 +200,7 @@ def series(models, seeds, rng):
 
 def cells(models, seeds):
     return tuple(
-        Cell(
+        CellRow(
             method=method, condition=condition, seed=seed, status="complete", trainable_parameters=75_776 * (method != "base"),
             examples=320, steps=80, losses={"total": 0.512, "task": 0.498} if method != "base" else {}, wall_seconds=12.3,
             peak_memory_bytes=640_000_000,

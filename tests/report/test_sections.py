@@ -7,7 +7,7 @@ import synthetic_audit as synthetic
 from synthetic_audit import bare, measurement, parse
 
 from balora_audit.metric import Metric
-from balora_audit.records import Cell, Failure, ProbeRow, Series, Units
+from balora_audit.records import CellRow, Failure, ProbeRow, Series, Units
 from balora_audit.report.numbers import change, interval_text, value_text
 from balora_audit.report.sections import SECTIONS
 from balora_audit.report.sections.verdicts import BADGES
@@ -57,12 +57,12 @@ def test_a_declared_claim_without_a_comparison_was_not_run(audit):
 
 
 def test_the_summary_counts_and_names_what_failed(audit):
-    failed = Cell(method="balora", condition="noise:0.3", seed=0, status="failed", reason="loss is not finite")
+    failed = CellRow(method="balora", condition="noise:0.3", seed=0, status="failed", reason="loss is not finite")
     record = dataclasses.replace(
         bare(audit),
         status="incomplete",
         units=Units(planned=64, completed=60),
-        cells=(*audit.cells[:-1], failed, Cell(method="lora", condition="clean", seed=7, status="skipped", reason="no memory")),
+        cells=(*audit.cells[:-1], failed, CellRow(method="lora", condition="clean", seed=7, status="skipped", reason="no memory")),
         errors=(Failure(unit="u", stage="train", message="loss is not finite", method="balora", condition="noise:0.3", seed=0),),
     )
     page = parse(record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balora_audit.records import Cell, Failure
+from balora_audit.records import CellRow, Failure
 from balora_audit.report.blocks import Badge, Block, Link, Links, Note, Stats
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import condition_title, isolated
@@ -48,7 +48,7 @@ def _blocks(reader: Reader) -> list[Block]:
 SUMMARY = SectionBuilder(name="summary", title="Summary", blocks=_blocks)
 
 
-def place(reader: Reader, of: Cell | Failure) -> str:
+def place(reader: Reader, of: CellRow | Failure) -> str:
     """Say which model, trained on what, with which seed."""
     model = "a unit of work" if of.method is None else reader.title(of.method)
     condition = "" if of.condition is None else f" ({condition_title(of.condition)})"
