@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,41 @@ from balora_audit.models.spread import whole
 
 if TYPE_CHECKING:
     from balora_audit.config import AdapterConfig
-    from balora_audit.methods.low_rank import Factors, LowRank
 
 __all__ = ["Attached", "adapter_changes", "attach", "check_adapter", "loaded", "target_modules"]
 
 _ADAPTER = "default"
+
+
+Factors = dict[str, tuple[Tensor, Tensor]]
+"""Module name → A (r, in), B (out, r), in float32."""
+
+Initialiser = Callable[[Mapping[str, nn.Linear], int, float, int], Factors]
+"""(target modules, rank r, scaling s, seed) → initial factors."""
+
+
+class Form(Protocol):
+    """What the form of an adapter follows from; see `balora_audit.methods.low_rank.LowRank`, which has it."""
+
+    @property
+    def name(self) -> str:
+        """The method, for messages."""
+        ...
+
+    @property
+    def initialise(self) -> Initialiser:
+        """Initial factors."""
+        ...
+
+    @property
+    def anchored(self) -> bool:
+        """Whether the initial factors stay as a frozen negative branch."""
+        ...
+
+    @property
+    def peft(self) -> Mapping[str, Any]:
+        """Further settings of PEFT's configuration."""
+        ...
 
 
 def target_modules(model: nn.Module, wanted: tuple[str, ...], *, head: nn.Module | None = None) -> dict[str, nn.Linear]:
@@ -104,7 +134,7 @@ class Attached(Tuned):
 
 def attach(
     base: LoadedModel,
-    method: LowRank,
+    method: Form,
     settings: AdapterConfig,
     seed: int,
     *,
@@ -147,7 +177,7 @@ def attach(
     return Attached(base, peft_model, settings.rank, anchored=method.anchored, fast=plain)
 
 
-def check_adapter(method: LowRank, settings: AdapterConfig, shapes: dict[str, tuple[int, int]]) -> None:
+def check_adapter(method: Form, settings: AdapterConfig, shapes: dict[str, tuple[int, int]]) -> None:
     """Raise `ConfigurationError` where the settings cannot hold for modules of these (out, in) shapes."""
     if method.anchored and settings.dropout > 0:
         raise ConfigurationError(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from balora_audit.methods.adapter import Attached, adapter_changes, attach, check_adapter, loaded, target_modules
+from balora_audit.methods.adapter import Attached, Factors, Initialiser, adapter_changes, attach, check_adapter, loaded, target_modules
 from balora_audit.methods.tuned import TunedMethod
 from balora_audit.models.load import LoadedModel
 from balora_audit.models.placed import Placed
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from balora_audit.config import AdapterConfig
 
 __all__ = ["Factors", "Initialiser", "LowRank"]
-
-Factors = dict[str, tuple[Tensor, Tensor]]
-"""Module name → A (r, in), B (out, r), in float32."""
-
-Initialiser = Callable[[Mapping[str, nn.Linear], int, float, int], Factors]
-"""(target modules, rank r, scaling s, seed) → initial factors."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -15,10 +15,25 @@ from balora_audit.slices import ALL, Slice
 from balora_audit.stats import ItemScores, Jackknife, interval, wilson
 from balora_audit.stats.items import Combine
 
-if TYPE_CHECKING:
-    from balora_audit.probes.probe import Probe
-
 __all__ = ["Findings"]
+
+
+class Declaring(Protocol):
+    """Who hands findings back: it has a name, and a record of every metric in them. A `balora_audit.probes.Probe` does."""
+
+    @property
+    def name(self) -> str:
+        """As ``audit.json`` calls it."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Name → record."""
+        ...
+
+    def record(self, metric: str) -> Metric | None:
+        """Return the record of a metric, None for one that is not declared."""
+        ...
 
 
 @dataclass(slots=True)
@@ -26,7 +41,7 @@ class Findings:
     """Collects measurements with their intervals, and the per-item evidence that comparisons are computed from."""
 
     context: Context
-    probe: Probe
+    probe: Declaring
     measurements: list[Measurement] = field(default_factory=list)
     scores: dict[tuple[str, Slice], ItemScores | Jackknife] = field(default_factory=dict)
     series: list[Series] = field(default_factory=list)
