@@ -16,6 +16,7 @@ from balora_audit.probes import PROBES, Findings
 from balora_audit.probes.recorded import recorded
 from balora_audit.records import AuditRecord, ModelRow, Units
 from balora_audit.run import provenance
+from balora_audit.run.notes import score_note, training_note
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.store import RunStore
 
@@ -72,15 +73,14 @@ def _cell(store: RunStore, cell: Cell, lost: Mapping[str, str]) -> records.CellR
         return records.CellRow(**common, status="failed", reason="; ".join(dict.fromkeys(reasons)))
     if cell.train_key is None:
         return records.CellRow(**common, status="complete", trainable_parameters=0, examples=0, steps=0)
-    log = store.note(cell.train_key)["cell"]
-    return records.CellRow(**common, status="complete", **{**log, "notes": tuple(log["notes"])})
+    return records.CellRow(**common, status="complete", **training_note(store, cell.train_key).cell)
 
 
 def _losses(plan: Plan, store: RunStore, lost: Mapping[str, str]) -> Iterator[records.Series]:
     for cell in plan.cells:
         if cell.train_key is not None and cell.train_key not in lost:
-            curves = store.note(cell.train_key)["curves"]
-            columns = {name: tuple(values) for name, values in curves.items()}
+            curves = training_note(store, cell.train_key).curves
+            columns: dict[str, tuple[float | str | None, ...]] = {name: tuple(values) for name, values in curves.items()}
             yield records.Series(**cell.id._asdict(), probe="training", name="losses", columns=columns)
 
 
@@ -153,10 +153,10 @@ def _limits(plan: Plan) -> Iterator[str]:
 def _cuts(plan: Plan, store: RunStore) -> Iterator[str]:
     """Yield what was too long for the model, as the units tell."""
     units = {key for cell in plan.cells for key in cell.score_keys.values() if store.has(key)}
-    notes = [store.note(key) for key in sorted(units)]
-    documents = sum(int(note["truncated"]) for note in notes if note["kind"] == "harness")
-    responses = sum(int(note["cut"]) for note in notes)
-    texts = sum(int(note["truncated"]) for note in notes) - documents
+    notes = [score_note(store, key) for key in sorted(units)]
+    documents = sum(note.truncated for note in notes if note.kind == "harness")
+    responses = sum(note.cut for note in notes)
+    texts = sum(note.truncated for note in notes) - documents
     limit = plan.config.training.max_tokens
     if responses:
         yield f"{responses} scored responses took more than half of {limit} tokens and lost their end"

@@ -19,6 +19,7 @@ from balora_audit.models.precision import DTYPES
 from balora_audit.progress import Progress
 from balora_audit.run import costs, provenance
 from balora_audit.run.code import code_hash
+from balora_audit.run.notes import training_note
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.store import RunStore
 from balora_audit.scoring import Reader, ScoreRequest, score
@@ -33,16 +34,15 @@ def adapter_folder(store: RunStore, cell: Cell) -> Path | None:
     """Return where a cell's adapter was written (cells with the same content share one); None for a bare base."""
     if cell.train_key is None:
         return None
-    found: str = store.note(cell.train_key)["cell"]["adapter"]
-    return store.folder / found
+    return training_note(store, cell.train_key).folder
 
 
 def adapter_is_there(store: RunStore, cell: Cell) -> bool:
     """Whether a cell's adapter is trained and its files are the ones that training wrote."""
     if cell.train_key is None or not store.has(cell.train_key):
         return False
-    folder = adapter_folder(store, cell)
-    return folder is not None and folder.is_dir() and bool(hash_files(folder) == store.note(cell.train_key)["files"])
+    made = training_note(store, cell.train_key)
+    return made.folder.is_dir() and hash_files(made.folder) == made.files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,8 @@ LABELS = LabelScores(log_likelihood=np.zeros((2, 3)), features=np.ones((2, 5), n
 @pytest.fixture
 def store(tmp_path):
     found = RunStore(tmp_path / "run")
-    found.write("score-texts", {"kind": "texts"}, TEXTS.arrays())
-    found.write("score-labels", {"kind": "labels"}, LABELS.arrays())
+    found.write("score-texts", {"kind": "texts", "truncated": 0, "cut": 0}, TEXTS.arrays())
+    found.write("score-labels", {"kind": "labels", "truncated": 0, "cut": 0}, LABELS.arrays())
     return found
 
 
@@ -51,8 +51,8 @@ def test_stored_scores_are_read_on_first_use_and_features_may_stay_on_the_disk(s
     [
         ("unit.json", b"{"),
         ("unit.json", b"[]"),
-        ("unit.json", b'{"kind": "letters", "arrays": []}'),
-        ("unit.json", b'{"kind": "labels", "arrays": ["kl"]}'),
+        ("unit.json", b'{"kind": "letters", "truncated": 0, "cut": 0, "arrays": []}'),
+        ("unit.json", b'{"kind": "labels", "truncated": 0, "cut": 0, "arrays": ["kl"]}'),
         ("unit.json", None),
         ("arrays.safetensors", b"oops"),
         ("arrays.safetensors", None),

@@ -1,0 +1,56 @@
+"""What finished units say about themselves, read back from the store and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from balora_audit.errors import StoreError
+from balora_audit.run.store import RunStore
+
+__all__ = ["ScoreNote", "TrainingNote", "score_note", "training_note"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingNote:
+    """What training made: what the audit shows of it, where its files lie and what they hash to, and its loss curves."""
+
+    cell: Mapping[str, Any]
+    folder: Path
+    files: Mapping[str, str]
+    curves: Mapping[str, list[float | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreNote:
+    """What scoring a set met: of which kind it was, and how many texts and responses were too long."""
+
+    kind: str
+    truncated: int
+    cut: int
+
+
+def training_note(store: RunStore, key: str) -> TrainingNote:
+    """Return what a training unit says; raises `StoreError` where it is damaged."""
+    found = store.note(key)
+    try:
+        cell = {**found["cell"], "notes": tuple(found["cell"]["notes"])}
+        folder = store.folder / str(cell["adapter"])
+        return TrainingNote(cell=cell, folder=folder, files=dict(found["files"]), curves=dict(found["curves"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(key, error) from error
+
+
+def score_note(store: RunStore, key: str) -> ScoreNote:
+    """Return what a unit of scores says; raises `StoreError` where it is damaged."""
+    found = store.note(key)
+    try:
+        return ScoreNote(kind=str(found["kind"]), truncated=int(found["truncated"]), cut=int(found["cut"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(key, error) from error
+
+
+def _damaged(key: str, error: Exception) -> StoreError:
+    return StoreError(f"the stored unit {key} is damaged ({type(error).__name__}: {error}); delete its folder and run again")
