@@ -1,5 +1,5 @@
 # make audit   set up, then run the main job on the embedded default: audit-run/report.html
-# make test    set up, then run all tests
+# make test    set up, then run the tests; make test-all also the long ones
 # make lint    style and types;  make bench  seconds and memory per stage;  make wheel;  make clean
 
 # The first of these that runs and is new enough; a shim that is on the PATH but does not run is passed over.
@@ -10,14 +10,20 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT ?= audit-run
 
-.PHONY: audit test lint bench wheel clean
+.PHONY: audit test test-all lint bench wheel clean
 .NOTPARALLEL:  # one pip at a time in one environment, also under make -j
 
 audit: $(VENV)/.installed $(VENV)/.model
 	$(BIN)/balora-audit compare --models base,lora,balora --out $(OUT)
 
+# Two at a time, one thread each: more threads than cores wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 test: $(VENV)/.development
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not long"
+
+test-all: $(VENV)/.development
+	$(PYTEST)
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

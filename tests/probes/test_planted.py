@@ -6,7 +6,7 @@ from balora_audit.config import resolve
 from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def measured(folder, conditions, *, epochs=4, probe="imbalance", **changes):

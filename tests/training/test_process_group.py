@@ -36,6 +36,7 @@ def free_port():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["--multi_gpu", "--use_fsdp"])
 def test_two_processes_give_the_losses_of_one(alone, tmp_path, kind):
     """accelerate launches data-parallel processes under this name; without a GPU they talk over gloo."""
