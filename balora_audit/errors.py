@@ -28,6 +28,7 @@ __all__ = [
     "StoreError",
     "UnitError",
     "near",
+    "nearest",
     "unknown_name",
 ]
 
@@ -66,6 +67,11 @@ class NothingMeasured(AuditError):
     exit_code = 5
 
 
+def nearest(name: str, known: Iterable[str], *, count: int = 1) -> list[str]:
+    """Return the known names nearest to a wrong one, the nearest first; none where none is near."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+
+
 def near(name: str, known: Iterable[str], *, count: int = 1) -> str:
     """Return the end of a message that asks for the known names nearest to a wrong one; nothing where none is near.
 
@@ -87,7 +93,7 @@ def near(name: str, known: Iterable[str], *, count: int = 1) -> str:
     >>> near("xyz", ["base", "lora", "balora"])
     ''
     """
-    found = difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
+    found = nearest(name, known, count=count)
     return f" — did you mean {', '.join(map(repr, found))}?" if found else ""
 
 

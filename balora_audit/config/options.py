@@ -7,7 +7,6 @@ the field's annotation, as one of the markers below.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, get_args, get_origin
@@ -18,6 +17,7 @@ from pydantic_core import CoreSchema, PydanticUndefined, core_schema
 
 from balora_audit.config.values import alternatives, choices, read_text
 from balora_audit.errors import ConfigurationError
+from balora_audit.errors import nearest as near_names
 
 __all__ = ["FileOnly", "Heading", "Option", "Overrides", "Setting", "file_only", "model_inside", "nearest", "settings_of"]
 
@@ -157,8 +157,7 @@ def nearest(text: str, names: Iterable[str], separator: str = ".") -> str | None
     for name in names:
         spellings[name] = name
         spellings.setdefault(name.rpartition(separator)[2], name)
-    close = difflib.get_close_matches(text, spellings, n=1)
-    return spellings[close[0]] if close else None
+    return next((spellings[name] for name in near_names(text, spellings)), None)
 
 
 def _settings(model: type[BaseModel], path: tuple[str, ...], heading: str) -> Iterator[Setting]:

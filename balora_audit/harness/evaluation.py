@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import difflib
 import hashlib
 import inspect
 import io
@@ -21,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from balora_audit.errors import AuditError, ConfigurationError, DataError, ModelError, unknown_name
+from balora_audit.errors import AuditError, ConfigurationError, DataError, ModelError, near, unknown_name
 from balora_audit.harness.aggregates import items_of, metrics_of
 from balora_audit.harness.records import HarnessResult, slice_of
 from balora_audit.resources import tasks_path
@@ -319,8 +318,7 @@ def _folder(path: Path | str) -> Path:
 def _unknown(name: str, known: Sequence[str]) -> str:
     if Path(name).is_dir():
         return f"{name!r} is a folder and no task of this name is known; give the folder as include, and name the tasks in it"
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f" — did you mean {', '.join(map(repr, near))}?" if near else "."
+    hint = near(name, known, count=3) or "."
     return f"unknown harness task {name!r}{hint} `lm_eval ls tasks` lists upstream's, `balora-audit ls tasks` ours"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from balora_audit.errors import AuditError, DataError
+from balora_audit.errors import AuditError, DataError, near
 from balora_audit.harness.evaluation import quiet
 
 __all__ = ["Problem", "Validated", "validate"]
@@ -194,9 +193,7 @@ def _check_keys(path: Path, lines: Mapping[str, int], own: Mapping[str, Any], pr
     known = _known_keys(own)
     for key, line in lines.items():
         if key not in known:
-            near = difflib.get_close_matches(key, sorted(known), n=1)
-            hint = f" — did you mean {near[0]!r}?" if near else ""
-            problems.append(Problem(path=path, line=line, message=f"unknown key {key!r}{hint}"))
+            problems.append(Problem(path=path, line=line, message=f"unknown key {key!r}{near(key, sorted(known))}"))
 
 
 def _check_contents(file: _File, problems: list[Problem]) -> None:
@@ -247,9 +244,7 @@ def _check_group(file: _File, names: Mapping[str, _File], problems: list[Problem
         name = member.get("task", member.get("group")) if isinstance(member, dict) else member
         inline = isinstance(member, dict) and len(member) > 1
         if name not in names and name not in tags and not inline and not _is_upstream(str(name)):
-            near = difflib.get_close_matches(str(name), sorted(names), n=1)
-            hint = f" — did you mean {near[0]!r}?" if near else ""
-            message = f"group {file.whole['group']!r}: no task or group {name!r}{hint}"
+            message = f"group {file.whole['group']!r}: no task or group {name!r}{near(str(name), sorted(names))}"
             problems.append(Problem(path=file.path, line=file.line("task"), message=message))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from balora_audit.errors import ModelError
-from balora_audit.files import cache_dir
+from balora_audit.files import cache_dir, sha256_of
 from balora_audit.models.quiet import without_bars
 
 __all__ = ["convert_gguf"]
@@ -32,10 +31,8 @@ def convert_gguf(path: Path, *, prefix: str = "gguf", convert: bool = True, say:
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
             raise ModelError(f"{path} is not a GGUF file (its first four bytes are not 'GGUF')")
-        stream.seek(0)
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     models = cache_dir() / "models"
-    target = models / f"{prefix}-{digest[:16]}"
+    target = models / f"{prefix}-{sha256_of(path)[:16]}"
     if (target / "config.json").is_file():
         return target
     if not convert:

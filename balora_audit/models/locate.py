@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from balora_audit.errors import ModelError
+from balora_audit.errors import ModelError, nearest, unknown_name
 from balora_audit.files import cache_dir, sha256_of
 from balora_audit.models.gguf import convert_gguf
 from balora_audit.resources import TINY_MODEL_PATH
@@ -91,8 +91,6 @@ def locate(name: str, *, revision: str | None = None, convert: bool = True, say:
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(f"model folder {name!r} does not exist{_near_path(path)}")
     if "/" not in name:
-        from balora_audit.errors import unknown_name
-
         raise ModelError(f"{unknown_name('model', name, BUILT_IN)} — or a local folder, or a Hub id such as org/name")
     return _from_hub(name, revision, say)
 
@@ -177,11 +175,9 @@ def _describe(name: str, folder: Path, origin: str) -> ResolvedModel:
 
 
 def _near_path(path: Path) -> str:
-    import difflib
-
     try:
         beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
     except OSError:
         return f" (nor does {path.parent})"
-    near = difflib.get_close_matches(path.name, beside, n=1)
-    return f" — did you mean {str(path.parent / near[0])!r}?" if near else ""
+    found = nearest(path.name, beside)
+    return f" — did you mean {str(path.parent / found[0])!r}?" if found else ""
