@@ -13,6 +13,7 @@ from balora_audit.slices import Slice
 from balora_audit.stats import (
     ItemScores,
     Jackknife,
+    PairedResult,
     holm,
     minimum_detectable_effect,
     paired,
@@ -192,18 +193,8 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
         f"{found.n_excluded} scores were not finite and left out" if found.n_excluded else None,
     ]
     lost = "; ".join(part for part in losses if part) or None
-    return replace(
-        empty,
-        delta=found.delta,
-        ci_low=found.ci_low,
-        ci_high=found.ci_high,
-        p_value=found.p_value,
-        test=found.test,
-        baseline_value=found.baseline_value,
-        candidate_value=found.candidate_value,
-        n_items=found.n_items,
-        reason="; ".join(part for part in (found.reason or empty.reason, lost) if part) or None,
-    )
+    reason = "; ".join(part for part in (found.reason or empty.reason, lost) if part) or None
+    return _filled(empty, found, n_items=found.n_items, reason=reason)
 
 
 def _from_jackknife(config: AuditConfig, empty: Comparison, mine: Sequence[object], theirs: Sequence[object]) -> Comparison:
@@ -216,6 +207,10 @@ def _from_jackknife(config: AuditConfig, empty: Comparison, mine: Sequence[objec
         [b.left_out for b in baseline],
         level=config.ci,
     )
+    return _filled(empty, found, n_items=candidate[0].items, reason=empty.reason)
+
+
+def _filled(empty: Comparison, found: PairedResult, *, n_items: int, reason: str | None) -> Comparison:
     return replace(
         empty,
         delta=found.delta,
@@ -225,5 +220,6 @@ def _from_jackknife(config: AuditConfig, empty: Comparison, mine: Sequence[objec
         test=found.test,
         baseline_value=found.baseline_value,
         candidate_value=found.candidate_value,
-        n_items=candidate[0].items,
+        n_items=n_items,
+        reason=reason,
     )

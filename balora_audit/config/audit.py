@@ -144,8 +144,9 @@ class AuditConfig(Frozen):
     @model_validator(mode="after")
     def _coherent(self) -> AuditConfig:
         names = self.model_names
-        if len(set(names)) != len(names):
-            raise ValueError(f"two models are called {next(name for name in names if names.count(name) > 1)!r}")
+        folded = [name.casefold() for name in names]  # folders of two names that differ by case alone can be one
+        if len(set(folded)) != len(names):
+            raise ValueError(f"two models are called {next(name for name in names if folded.count(name.casefold()) > 1)!r}")
         for name in (*([self.baseline] if self.baseline is not None else []), *self.training.learning_rates):
             if name not in names:
                 raise ValueError(f"{name!r} is not among the models {', '.join(names)}")

@@ -42,7 +42,8 @@ METHODS: dict[str, Method] = built_in(
 """The built-in methods by name. ``balora[…]`` and ``NAME=PATH`` are made from these by :func:`find_methods`."""
 
 _ABLATION = re.compile(r"balora\[(?P<terms>[^\]]*)\]")
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NAME = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)(\.|$))[A-Za-z0-9]([\w.-]*[\w-])?", re.ASCII)
+"""What a folder can be called on every file system."""
 
 
 def extensions() -> Extensions[Method]:
@@ -85,7 +86,11 @@ def _find(spec: str, known: dict[str, Method]) -> Method:
 def _imported(name: str, path: str, known: dict[str, Method]) -> Method:
     folder = Path(path).expanduser()
     if not _NAME.fullmatch(name) or name in known:
-        reason = "is a method's own name" if name in known else "may have letters, digits, '.', '-' and '_' only"
+        reason = (
+            "is a method's own name"
+            if name in known
+            else "must be letters, digits, '.', '-' and '_', no point at its end, and no device such as con"
+        )
         raise ConfigurationError(f"--models {name}={path}: the name {name!r} {reason}; choose another, as in mine={path}")
     if not (folder / "adapter_config.json").is_file():
         raise ConfigurationError(f"--models {name}={path}: there is no adapter_config.json in {folder}; give a PEFT adapter's folder")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from balora_audit.config import AdapterConfig, TrainingConfig
+from balora_audit.config import AdapterConfig, TrainingConfig, resolve
 from balora_audit.data.conditions import parse
 from balora_audit.errors import ConfigurationError, ModelError
 from balora_audit.methods import METHODS, find_methods
@@ -164,3 +164,21 @@ def test_weights_that_lack_a_part_or_are_damaged_are_refused(tiny, tmp_path):
         pass
     shutil.rmtree(tmp_path)
     assert tiny.current_weights() == tiny.weights
+
+
+@pytest.mark.parametrize("name", ["con", "NUL.tuned", "com1", "mine.", "m:ine", "a/b", "", "naïve"])
+def test_an_adapter_cannot_be_called_what_no_folder_can_be_called_everywhere(tmp_path, name):
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="choose another"):
+        find_methods([f"{name}={tmp_path}"])
+
+
+@pytest.mark.parametrize("name", ["mine", "console", "v1.2-a_b", "x"])
+def test_an_adapter_can_be_called_by_a_plain_name(tmp_path, name):
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    assert list(find_methods([f"{name}={tmp_path}"])) == [name]
+
+
+def test_two_names_that_differ_by_case_alone_are_one():
+    with pytest.raises(ConfigurationError, match="two models are called 'mine'"):
+        resolve({"models": ("base", "mine=a", "Mine=b")}, environment={})

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from pathlib import PurePosixPath
 
 import jsonschema
 import numpy as np
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 import balora_audit.run.worker as units
 from balora_audit import compare, load
+from balora_audit.cells import CellId
 from balora_audit.comparison.claims import pairs
 from balora_audit.comparison.compare import compare_all
 from balora_audit.errors import ConfigurationError, DataError, NothingMeasured, StoreError, UnitError
@@ -119,8 +121,8 @@ def test_all_methods_saw_the_same_rows_in_the_same_order(finished):
     orders = {}
     for unit in (audit.folder / "units").glob("train-*/unit.json"):
         record = json.loads(unit.read_text(encoding="utf-8"))
-        orders.setdefault(record["cell"]["adapter"].split("/")[2], set()).add(record["order_sha256"])
-    assert sorted(orders) == ["clean", "imbalance-20", "noise-0.3"]
+        orders.setdefault(CellId.of_folder(PurePosixPath(record["cell"]["adapter"])).condition, set()).add(record["order_sha256"])
+    assert sorted(orders) == ["clean", "imbalance:20", "noise:0.3"]
     assert all(len(found) == 1 for found in orders.values())
 
 

@@ -15,6 +15,8 @@ from balora_audit.metric import Metric
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.probe import Repeat
+from balora_audit.probes.requests import on_texts, test_set
+from balora_audit.probes.scores import ScoreRequest
 from balora_audit.slices import Slice
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "noisiest",
     "noisy",
     "of_kind",
+    "on_copies",
     "realised",
     "repeats",
     "slices_of_copies",
@@ -86,6 +89,16 @@ def changed(context: Context, kind: str, severity: int) -> tuple[tuple[str, ...]
     pairs = zip(context.dataset.test, copies(context, kind, severity), strict=True)
     kept = [(example.id, copy.text) for example, copy in pairs if copy.text != example.text]
     return tuple(item for item, _ in kept), tuple(text for _, text in kept)
+
+
+def on_copies(context: Context) -> list[ScoreRequest]:
+    """Return the requests for the test set and for the copies in the grid that differ from it; the others have its answers."""
+    found = [test_set(context)]
+    for kind, severity in grid(context):
+        ids, texts = changed(context, kind, severity)
+        if ids:
+            found.append(on_texts(context.dataset, str(noisy(kind, severity)), ids, texts))
+    return found
 
 
 def filled(context: Context, kind: str, severity: int, clean_N: Values, found_K: Values | None) -> Values:

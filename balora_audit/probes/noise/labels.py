@@ -17,18 +17,17 @@ from balora_audit.probes.noise.copies import (
     OF_COPIES,
     applicability,
     applicable_kinds,
-    changed,
     filled,
     grid,
     noisiest,
     noisy,
     of_kind,
+    on_copies,
     realised,
     repeats,
     slices_of_copies,
 )
 from balora_audit.probes.probe import Measure, Repeat, View
-from balora_audit.probes.requests import on_texts, test_set
 from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, CLEAN, Slice
 
@@ -120,14 +119,7 @@ class NoisyLabels(Measure):
 
     def requests(self, context: Context) -> list[ScoreRequest]:
         """Ask for the test set and its noisy copies; an unchanged copy has the clean text's answer."""
-        if context.dataset.task != "classification":
-            return []
-        found = [test_set(context)]
-        for kind, severity in grid(context):
-            ids, texts = changed(context, kind, severity)
-            if ids:
-                found.append(on_texts(context.dataset, str(noisy(kind, severity)), ids, texts))
-        return found
+        return on_copies(context) if context.dataset.task == "classification" else []
 
     def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
         """Claim the drop of a model trained on clean data."""

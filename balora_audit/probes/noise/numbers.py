@@ -11,9 +11,18 @@ from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
-from balora_audit.probes.noise.copies import OF_COPIES, applicability, changed, filled, grid, noisy, realised, repeats, slices_of_copies
+from balora_audit.probes.noise.copies import (
+    OF_COPIES,
+    applicability,
+    filled,
+    grid,
+    noisy,
+    on_copies,
+    realised,
+    repeats,
+    slices_of_copies,
+)
 from balora_audit.probes.probe import Measure, Repeat
-from balora_audit.probes.requests import on_texts, test_set
 from balora_audit.probes.scores import NumberScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, CLEAN, Slice
 
@@ -47,14 +56,7 @@ class NoisyNumbers(Measure):
 
     def requests(self, context: Context) -> list[ScoreRequest]:
         """Ask for the test set and its noisy copies."""
-        if context.dataset.task != "regression":
-            return []
-        found = [test_set(context)]
-        for kind, severity in grid(context):
-            ids, texts = changed(context, kind, severity)
-            if ids:
-                found.append(on_texts(context.dataset, str(noisy(kind, severity)), ids, texts))
-        return found
+        return on_copies(context) if context.dataset.task == "regression" else []
 
     def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
         """Claim the rise of a model trained on clean data."""
