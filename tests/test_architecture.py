@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,12 @@ PURE_DATA = {"data/biography_parts.py"}
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module: its dotted name, its line, and whether it is imported as soon as the file is."""
+    """One imported module: its dotted name, its line, whether it is imported as soon as the file is, or only named in a table."""
 
     module: str
     line: int
     eager: bool
+    in_table: bool = False
 
 
 def imports(source: str, *, package: str = NAME) -> Iterator[Import]:
@@ -56,7 +58,7 @@ def imports(source: str, *, package: str = NAME) -> Iterator[Import]:
             yield Import(base, node.lineno, eager)
             yield from (Import(f"{base}.{alias.name}", node.lineno, eager) for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (entry := ENTRY.fullmatch(node.value)) is not None:
-            yield Import(entry["module"], node.lineno, eager)  # the tables of things to choose from name what they hold so
+            yield Import(entry["module"], node.lineno, eager, in_table=True)  # the tables of things to choose from name what they hold so
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             for child in node.body:
                 yield from visit(child, False)
@@ -147,6 +149,42 @@ def test_the_report_stands_on_the_two_lowest_layers():
         if entry.module.startswith(f"{NAME}.") and entry.module.split(".")[1] not in allowed
     ]
     assert strayed == []
+
+
+def circles(sources: dict[str, tuple[str, str]]) -> list[str]:
+    """Return an import circle of files {module: (source, package of its relative imports)}; imports for types count, too."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for module, (source, package) in sources.items():
+        entries = imports(source, package=package)
+        needed = {entry.module for entry in entries if entry.module in sources and not entry.in_table} - {module}
+        # ``from a import b`` needs the file a/b.py; the package a only leads there.
+        sorter.add(module, *(name for name in needed if not any(other.startswith(f"{name}.") for other in needed)))
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        return [" -> ".join(error.args[1])]
+    return []
+
+
+def modules_of_the_package() -> dict[str, tuple[str, str]]:
+    return {
+        ".".join([NAME, *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__"): (
+            path.read_text(encoding="utf-8"),
+            package_of(path),
+        )
+        for path in FILES
+    }
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert circles(modules_of_the_package()) == []
+
+
+def test_a_circle_of_imports_is_found():
+    one, two = f"{NAME}.one", f"{NAME}.two"
+    back = "if TYPE_CHECKING:\n    from .one import One"
+    assert len(circles({one: ("from .two import Two", NAME), two: (back, NAME)})) == 1
+    assert circles({one: ("from .two import Two", NAME), two: ("import json", NAME)}) == []
 
 
 def test_report_metrics_and_statistics_need_no_torch():

@@ -15,7 +15,7 @@ _COLOURS = ("#1b6ca8", "#c2571a", "#3c8d40", "#8a4fa3")
 _LOW, _HIGH, _LEVEL = 0.90, 0.97, 0.05
 _INTRO = """# Calibration
 
-Simulated audits with a known truth, judged by the same code as real ones (`conclusions.compare_all`). Items have their own
+Simulated audits with a known truth, judged by the same code as real ones (`comparison.compare.compare_all`). Items have their own
 difficulty, which both models share; training seeds shift a model's skill by a standard deviation τ of {tau} or {large_tau} (on the probit
 scale of right and wrong answers). {audits} audits per row, {resamples} resamples, seed {seed}; nominal level 95 %.
 

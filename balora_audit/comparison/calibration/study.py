@@ -1,4 +1,4 @@
-"""Run the simulated audits through `conclusions.compare_all` and count what it says."""
+"""Run the simulated audits through `comparison.compare.compare_all` and count what it says."""
 
 from __future__ import annotations
 
