@@ -112,11 +112,14 @@ class Execution:
         self._worker: Worker | None = None
 
     def train(self) -> None:
-        """Train what is missing, the last model first in the plan's order."""
-        trained = [cell for cell in reversed(self.plan.cells) if cell.train_key is not None]
-        todo = {str(cell.train_key): cell for cell in trained if not adapter_is_there(self.store, cell)}
-        todo = {key: todo[key] for key in self.process_group.broadcast(list(todo))}
-        for number, (key, cell) in enumerate(reversed(todo.items()), start=1):
+        """Train what is missing; what several cells share is trained once, under the first one's name."""
+        trained: dict[str, Cell] = {}
+        for cell in self.plan.cells:
+            if cell.train_key is not None:
+                trained.setdefault(cell.train_key, cell)
+        todo = self.process_group.broadcast([key for key, cell in trained.items() if not adapter_is_there(self.store, cell)])
+        for number, key in enumerate(todo, start=1):
+            cell = trained[key]
             try:
                 worker = self._work()
                 with self._timed("train"):
