@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from balora_audit.errors import ConfigurationError
 
-__all__ = ["Extension", "Extensions", "built_in", "described", "find_extensions"]
+__all__ = ["Extension", "Extensions", "built_in", "checked", "described", "find_extensions"]
 
 Thing = TypeVar("Thing")
 
@@ -51,6 +51,23 @@ class Extensions(Generic[Thing]):
                     f"the {found.kind} {found.name!r} comes with the package {found.package} {found.version}, which cannot be "
                     f"used: {found.failure}"
                 )
+
+
+def checked(kind: type[Thing], name: str, thing: object, *, called: str | None = None) -> Thing:
+    """Return the thing that goes by a name; `called` says in a reader's words what it is, where it bears its name itself.
+
+    Raises
+    ------
+    TypeError
+        It is of another type.
+    ValueError
+        It bears another name.
+    """
+    if not isinstance(thing, kind):
+        raise TypeError(f"it is no {kind.__name__} but a {type(thing).__name__}")
+    if called is not None and (own := getattr(thing, "name")) != name:  # noqa: B009 - only some kinds bear a name
+        raise ValueError(f"the {called} is called {own!r} and its entry {name!r}")
+    return thing
 
 
 def built_in(table: Mapping[str, str], check: Callable[[str, object], Thing]) -> dict[str, Thing]:

@@ -6,12 +6,13 @@ Importing this needs no torch: a penalty's numbers come from `balora_audit.regul
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import Field, ValidationError
 
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.extensions import built_in
+from balora_audit.extensions import built_in, checked
 from balora_audit.penalties.penalty import Penalty
 from balora_audit.penalties.settings import Family, Frozen, RegularizerPreset, Schedule
 
@@ -30,19 +31,13 @@ __all__ = [
 ]
 
 
-def _checked(name: str, thing: object) -> Penalty[Any]:
-    if not isinstance(thing, Penalty) or thing.name != name:
-        raise TypeError(f"{name!r} is no Penalty of that name but a {type(thing).__name__}")
-    return thing
-
-
 PENALTIES: dict[str, Penalty[Any]] = built_in(
     {
         "consistency": "balora_audit.penalties.consistency:CONSISTENCY",
         "diversity": "balora_audit.penalties.diversity:DIVERSITY",
         "spectral": "balora_audit.penalties.spectral:SPECTRAL",
     },
-    _checked,
+    partial(checked, Penalty, called="penalty"),  # type: ignore[type-abstract]  # it is compared with, never made
 )
 """The penalties by name, in the order in which they are added to the task loss."""
 

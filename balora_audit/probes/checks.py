@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from balora_audit.extensions import checked
 from balora_audit.metric import Metric
 from balora_audit.probes.probe import Measure, Probe
 
@@ -10,13 +11,10 @@ __all__ = ["checked_measure", "checked_probe"]
 
 def checked_probe(name: str, thing: object) -> Probe:
     """Return the probe that goes by a name; `TypeError` or `ValueError` where it is none."""
-    if not isinstance(thing, Probe):
-        raise TypeError(f"it is no Probe but a {type(thing).__name__}")
-    if thing.name != name:
-        raise ValueError(f"the probe is called {thing.name!r} and its entry {name!r}")
-    for measure in thing.measures:
+    probe = checked(Probe, name, thing, called="probe")
+    for measure in probe.measures:
         checked_measure(name, measure)
-    return thing
+    return probe
 
 
 def checked_measure(name: str, thing: object) -> Measure:

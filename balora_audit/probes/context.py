@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from balora_audit.cells import CellId
 from balora_audit.config import AuditConfig
 from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset, Example
@@ -38,3 +39,8 @@ class Context:
     extractor: str | None = None
     """How a generation task's answers are read; None when none are written."""
     evidence: str | None = None
+
+    @property
+    def cell(self) -> CellId:
+        """Method, condition, seed."""
+        return CellId(self.method, str(self.condition), self.seed)

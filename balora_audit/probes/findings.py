@@ -108,9 +108,7 @@ class Findings:
         context = self.context
         self.series.append(
             Series(
-                method=context.method,
-                condition=str(context.condition),
-                seed=context.seed,
+                **context.cell._asdict(),
                 probe=self.probe.name,
                 name=name,
                 columns={key: tuple(values) for key, values in columns.items()},
@@ -147,9 +145,7 @@ class Findings:
         context = self.context
         self.measurements.append(
             Measurement(
-                method=context.method,
-                condition=str(context.condition),
-                seed=context.seed,
+                **context.cell._asdict(),
                 probe=self.probe.name,
                 metric=metric,
                 slice=str(slice),

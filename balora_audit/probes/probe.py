@@ -11,6 +11,7 @@ from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
+from balora_audit.probes.requests import one_per_key
 from balora_audit.probes.scores import ScoreRequest, Scores
 from balora_audit.records import Series
 from balora_audit.slices import ALL, Slice
@@ -127,11 +128,8 @@ class Probe:
         ValueError
             Two measures ask for different texts under one key.
         """
-        found: dict[str, ScoreRequest] = {}
-        for request in (request for measure in self.measures for request in measure.requests(context)):
-            if found.setdefault(request.key, request).content != request.content:
-                raise ValueError(f"two measures of the probe {self.name!r} ask for different texts under the key {request.key!r}")
-        return list(found.values())
+        asked = (request for measure in self.measures for request in measure.requests(context))
+        return list(one_per_key(asked, f"measures of the probe {self.name!r}").values())
 
     def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
         """Return the metrics that are claimed by default."""

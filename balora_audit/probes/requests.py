@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.probes.context import Context
 from balora_audit.probes.scores import ScoreRequest
 
-__all__ = ["on_texts", "test_set", "to_write"]
+__all__ = ["on_texts", "one_per_key", "test_set", "to_write"]
 
 
 def test_set(context: Context) -> ScoreRequest:
@@ -27,6 +28,21 @@ def on_texts(dataset: AuditDataset, key: str, ids: tuple[str, ...], texts: tuple
         return ScoreRequest(key=key, kind="numbers", ids=ids, texts=prompts)
     answers = {example.id: dataset.answer(example) for example in dataset.test}
     return ScoreRequest(key=key, kind="responses", ids=ids, texts=prompts, responses=tuple(answers[i] for i in ids))
+
+
+def one_per_key(requests: Iterable[ScoreRequest], askers: str) -> dict[str, ScoreRequest]:
+    """Return each requested set once, by its key; `askers` are those who may not disagree, for the error.
+
+    Raises
+    ------
+    ValueError
+        One key stands for different texts.
+    """
+    found: dict[str, ScoreRequest] = {}
+    for request in requests:
+        if found.setdefault(request.key, request).content != request.content:
+            raise ValueError(f"two {askers} ask for different texts under the key {request.key!r}")
+    return found
 
 
 def to_write(context: Context, key: str, ids: tuple[str, ...], texts: tuple[str, ...]) -> ScoreRequest:

@@ -188,7 +188,7 @@ class Execution:
 
     def _scores(self, cell: Cell) -> StoredScores:
         """Return the scores of a cell, as far as there are any; nothing is read yet."""
-        return StoredScores(self.store, {key: unit for key, unit in cell.score_keys.items() if unit not in self.lost})
+        return StoredScores(self.store, cell.score_keys, lost=self.lost)
 
     def _measure(self) -> tuple[dict[CellId, dict[str, Findings]], dict[tuple[CellId, str], str]]:
         """Let every probe measure every model; return what was found, and why what is missing was not.

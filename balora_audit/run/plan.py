@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from balora_audit import methods as known_methods
@@ -23,6 +24,7 @@ from balora_audit.models.locate import ResolvedModel, locate
 from balora_audit.models.precision import choose_device
 from balora_audit.probes import Context, Probe
 from balora_audit.probes.harness import suite_of
+from balora_audit.probes.requests import one_per_key
 from balora_audit.records import Claim
 from balora_audit.run import provenance
 from balora_audit.run.choices import check_modules, choose_conditions, choose_extractor, choose_format, choose_head, choose_layers
@@ -49,7 +51,7 @@ class Cell:
     @property
     def id(self) -> CellId:
         """Method, condition, seed."""
-        return CellId(self.context.method, str(self.context.condition), self.context.seed)
+        return self.context.cell
 
     def __str__(self) -> str:
         return self.context.method if self.train_key is None else str(self.id)
@@ -237,14 +239,8 @@ def _flips(changed: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 def _cell(keys: UnitKeys, method: Method, context: Context, probes: Mapping[str, Probe]) -> Cell:
     train_key = keys.training(method, context)
-    requests: dict[str, ScoreRequest] = {}
-    asked: dict[str, tuple[str, ...]] = {}
-    for name, probe in probes.items():
-        wanted = probe.requests(context)
-        for request in wanted:
-            if request.key in requests and requests[request.key].content != request.content:
-                raise ValueError(f"two probes ask for different texts under the key {request.key!r}")
-            requests[request.key] = request
-        asked[name] = tuple(request.key for request in wanted)
+    wanted = {name: probe.requests(context) for name, probe in probes.items()}
+    requests = one_per_key(chain.from_iterable(wanted.values()), "probes")
+    asked = {name: tuple(request.key for request in of_probe) for name, of_probe in wanted.items()}
     score_keys = {key: keys.scores(train_key, request) for key, request in requests.items()}
     return Cell(context=context, train_key=train_key, requests=requests, score_keys=score_keys, asked=asked)

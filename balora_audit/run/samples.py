@@ -46,7 +46,7 @@ def write(store: RunStore, probes: Iterable[Probe], cells: Sequence[Cell], lost:
 
 
 def _scores(store: RunStore, cell: Cell, lost: Mapping[str, str]) -> StoredScores:
-    return StoredScores(store, {key: unit for key, unit in cell.score_keys.items() if unit not in lost}, without=FEATURES)
+    return StoredScores(store, cell.score_keys, lost=lost, without=FEATURES)
 
 
 def _line(row: Mapping[str, object]) -> str:
@@ -97,19 +97,18 @@ def _table(probe: str, view: View, cells: Sequence[Cell], scores: Mapping[str, S
     first = next(iter(labelled.values()))
     order = _choose(np.stack([found.log_likelihood for found in answers.values()]))
     said = {name: _said(labelled[name], view, scores[name], order) for name in labelled}
-    known, names, request = _examples(first.context), first.context.dataset.label_names, first.requests[view.key]
+    known, request = _examples(first.context), first.requests[view.key]
     rows = []
     for place, index in enumerate(order):
         item = request.ids[index]
-        flip = first.context.flipped.get(item)
-        label = known[item].label if flip is None else flip[0]
+        truth = _truth(first.context, known[item])
         rows.append(
             SampleRow(
                 id=item,
                 input=request.texts[index],
-                gold="" if label is None else names[label],
+                gold=str(truth.get("gold", "")),
                 answers={name: answer[place] for name, answer in said.items()},
-                note="" if flip is None else f"trained as {names[flip[1]]}",
+                note=f"trained as {truth['trained_as']}" if "trained_as" in truth else "",
             )
         )
     return SampleTable(

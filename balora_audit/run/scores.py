@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 
 from balora_audit.errors import StoreError
 from balora_audit.run.store import RunStore
@@ -22,12 +22,15 @@ class StoredScores(Mapping[str, Scores]):
     store : RunStore
     units : mapping
         Key of the set → key of the unit.
+    lost : container of str
+        Units that failed: their sets are not there.
     without : collection of str
         Names of arrays that are not wanted.
     """
 
-    def __init__(self, store: RunStore, units: Mapping[str, str], *, without: Collection[str] = ()) -> None:
-        self._store, self._units, self._without = store, units, without
+    def __init__(self, store: RunStore, units: Mapping[str, str], *, lost: Container[str] = (), without: Collection[str] = ()) -> None:
+        self._store, self._without = store, without
+        self._units = {key: unit for key, unit in units.items() if unit not in lost}
         self._read: dict[str, Scores] = {}
 
     def __getitem__(self, key: str) -> Scores:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from balora_audit.errors import UnitError
-from balora_audit.extensions import built_in
+from balora_audit.extensions import built_in, checked
 from balora_audit.scoring.answers import AnswerScores
 from balora_audit.scoring.harness import HarnessScores
 from balora_audit.scoring.labels import LabelScores
@@ -34,12 +36,6 @@ __all__ = [
 ]
 
 
-def _checked(name: str, thing: object) -> ScoreKind:
-    if not isinstance(thing, ScoreKind):
-        raise TypeError(f"{name!r} is no ScoreKind but a {type(thing).__name__}")
-    return thing
-
-
 KINDS: dict[str, ScoreKind] = built_in(
     {
         "answers": "balora_audit.scoring.answers:ANSWERS",
@@ -50,7 +46,7 @@ KINDS: dict[str, ScoreKind] = built_in(
         "texts": "balora_audit.scoring.texts:TEXTS",
         "weights": "balora_audit.scoring.weights:WEIGHTS",
     },
-    _checked,
+    partial(checked, ScoreKind),
 )
 """The kinds of score by the name that a request gives."""
 

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,9 @@ import numpy as np
 from balora_audit.data.conditions.kind import ConditionKind
 from balora_audit.data.dataset import AuditDataset, Example
 from balora_audit.errors import ConfigurationError, unknown_name
-from balora_audit.extensions import built_in
+from balora_audit.extensions import built_in, checked
 
 __all__ = ["CONDITIONS", "Condition", "ConditionKind", "Conditioned", "apply", "available", "parse"]
-
-
-def _checked(name: str, thing: object) -> ConditionKind:
-    if not isinstance(thing, ConditionKind):
-        raise TypeError(f"{name!r} is no ConditionKind but a {type(thing).__name__}")
-    return thing
 
 
 CONDITIONS: dict[str, ConditionKind] = built_in(
@@ -30,7 +25,7 @@ CONDITIONS: dict[str, ConditionKind] = built_in(
         "imbalance": "balora_audit.data.conditions.imbalance:IMBALANCE",
         "noise": "balora_audit.data.conditions.noise:NOISE",
     },
-    _checked,
+    partial(checked, ConditionKind),
 )
 """In the order in which they are applied and named, those that drop examples before those that change them."""
 

@@ -11,19 +11,16 @@ from functools import lru_cache
 import numpy as np
 
 from balora_audit.data.perturbations.perturbation import Joined, Perturbation, clusters, words
-from balora_audit.extensions import Extensions, built_in, find_extensions
+from balora_audit.extensions import Extensions, built_in, checked, find_extensions
 from balora_audit.slices import Slice
 
 __all__ = ["PERTURBATIONS", "Perturbation", "Perturbed", "available", "extensions", "perturb"]
 
 
 def _checked(name: str, thing: object) -> Perturbation:
-    if not isinstance(thing, Perturbation):
-        raise TypeError(f"it is no Perturbation but a {type(thing).__name__}")
-    if thing.name != name:
-        raise ValueError(f"the kind of noise is called {thing.name!r} and its entry {name!r}")
+    noise = checked(Perturbation, name, thing, called="kind of noise")
     Slice("part", name), Slice("noise", name, 1)  # its name must not be read as that of another part of the data
-    return thing
+    return noise
 
 
 PERTURBATIONS: dict[str, Perturbation] = built_in(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from balora_audit.metric import Metric
 
 __all__ = ["BIAS_TYPES", "TASK_METRICS", "task_metric"]
@@ -224,13 +226,4 @@ _KNOWN = {metric.name: metric for metric in TASK_METRICS}
 
 def task_metric(name: str) -> Metric:
     """Return the record of a task's metric; of one that only its task file knows, what can be said of any."""
-    if name in _KNOWN:
-        return _KNOWN[name]
-    return Metric(
-        name=name,
-        title=name.replace("_", " "),
-        unit="number",
-        higher_is_better=None,
-        meaning="As reported by its task.",
-        source="lm-evaluation-harness",
-    )
+    return _KNOWN.get(name) or replace(Metric.undescribed(name), source="lm-evaluation-harness")

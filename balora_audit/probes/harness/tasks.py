@@ -54,9 +54,7 @@ class Tasks(Measure):
         for row in scores_of(scores, "harness", HarnessScores).result().metrics:
             low, high = row.interval(context.config.ci) or (None, None)
             found = Measurement(
-                method=context.method,
-                condition=str(context.condition),
-                seed=context.seed,
+                **context.cell._asdict(),
                 probe=findings.probe.name,
                 metric=row.metric,
                 slice=row.slice,

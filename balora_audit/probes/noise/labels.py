@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from balora_audit.data.conditions import Condition
-from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric, Sentence
 from balora_audit.metrics import agreement, mce, relative_drop, severity_area
 from balora_audit.metrics.robustness import flips
@@ -22,13 +20,11 @@ from balora_audit.probes.noise.copies import (
     noisiest,
     noisy,
     of_kind,
-    on_copies,
     realised,
-    repeats,
-    slices_of_copies,
 )
-from balora_audit.probes.probe import Measure, Repeat, View
-from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
+from balora_audit.probes.noise.noisy_copies import NoisyCopies
+from balora_audit.probes.probe import View
+from balora_audit.probes.scores import LabelScores, Scores, scores_of
 from balora_audit.slices import ALL, CLEAN, Slice
 
 __all__ = ["ACCURACY", "NOISY_LABELS", "NoisyLabels"]
@@ -112,25 +108,15 @@ _BY_SEVERITY = (ACCURACY.name, ACCURACY_DROP.name, RELATIVE_DROP.name, FLIP_RATE
 _BY_KIND = (ACCURACY_DROP.name, RELATIVE_DROP.name, SEVERITY_AREA.name, CONSISTENCY.name)
 
 
-class NoisyLabels(Measure):
+class NoisyLabels(NoisyCopies):
     """Classes answered to noisy copies, for models trained on clean data; the others answer the clean texts only."""
 
     metrics = (ACCURACY, ACCURACY_DROP, SEVERITY_AREA, RELATIVE_DROP, MCE, FLIP_RATE, CONSISTENCY, *OF_COPIES)
+    task = "classification"
+    claimed = ACCURACY_DROP
 
-    def requests(self, context: Context) -> list[ScoreRequest]:
-        """Ask for the test set and its noisy copies; an unchanged copy has the clean text's answer."""
-        return on_copies(context) if context.dataset.task == "classification" else []
-
-    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
-        """Claim the drop of a model trained on clean data."""
-        return (ACCURACY_DROP.name,) if condition.is_clean and dataset.task == "classification" else ()
-
-    def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
+    def slices_of_answers(self, context: Context, metric: str) -> tuple[Slice, ...]:
         """Return the clean texts, kinds at their severities, kinds, and everything: what each metric is taken over."""
-        if context.dataset.task != "classification":
-            return ()
-        if metric in (record.name for record in OF_COPIES):
-            return slices_of_copies(context, metric)
         clean = (CLEAN,) if metric == ACCURACY.name else ()
         if not context.condition.is_clean:
             return clean
@@ -144,13 +130,9 @@ class NoisyLabels(Measure):
             View(key=str(noisy(kind, severity)), title=f"Answers under {noisy(kind, severity)}") for kind, severity in noisiest(context)
         )
 
-    def repeats(self, context: Context) -> Iterator[Repeat]:
-        """Give copies that are the text itself the answer to the clean text."""
-        yield from repeats(context, grid(context), source="test") if context.dataset.task == "classification" else ()
-
     def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
         """Add accuracy by kind and severity, drops, areas, flips and agreement."""
-        if context.dataset.task != "classification":
+        if context.dataset.task != self.task:
             return
         ids = [example.id for example in context.dataset.test]
         gold = np.array([example.label for example in context.dataset.test])

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from balora_audit.data.conditions import Condition
-from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
-from balora_audit.probes.noise.copies import (
-    OF_COPIES,
-    applicability,
-    filled,
-    grid,
-    noisy,
-    on_copies,
-    realised,
-    repeats,
-    slices_of_copies,
-)
-from balora_audit.probes.probe import Measure, Repeat
-from balora_audit.probes.scores import NumberScores, ScoreRequest, Scores, scores_of
-from balora_audit.slices import ALL, CLEAN, Slice
+from balora_audit.probes.noise.copies import OF_COPIES, applicability, filled, grid, noisy, realised
+from balora_audit.probes.noise.noisy_copies import NoisyCopies
+from balora_audit.probes.scores import NumberScores, Scores, scores_of
+from balora_audit.slices import CLEAN
 
 __all__ = ["NOISY_NUMBERS", "NoisyNumbers"]
 
@@ -49,37 +37,16 @@ UNEXPLAINED_RISE = Metric(
 )
 
 
-class NoisyNumbers(Measure):
+class NoisyNumbers(NoisyCopies):
     """Numbers predicted from noisy copies, for models trained on clean data."""
 
     metrics = (UNEXPLAINED_VARIANCE, UNEXPLAINED_RISE, *OF_COPIES)
-
-    def requests(self, context: Context) -> list[ScoreRequest]:
-        """Ask for the test set and its noisy copies."""
-        return on_copies(context) if context.dataset.task == "regression" else []
-
-    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
-        """Claim the rise of a model trained on clean data."""
-        return (UNEXPLAINED_RISE.name,) if condition.is_clean and dataset.task == "regression" else ()
-
-    def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
-        """Return the clean texts and the kinds at their severities; the rise also over everything."""
-        if context.dataset.task != "regression":
-            return ()
-        if metric in (record.name for record in OF_COPIES):
-            return slices_of_copies(context, metric)
-        by_severity = tuple(noisy(kind, severity) for kind, severity in grid(context))
-        if metric == UNEXPLAINED_RISE.name:
-            return (*by_severity, *((ALL,) if by_severity else ()))
-        return (CLEAN, *by_severity)
-
-    def repeats(self, context: Context) -> Iterator[Repeat]:
-        """Give copies that are the text itself the answer to the clean text."""
-        yield from repeats(context, grid(context), source="test") if context.dataset.task == "regression" else ()
+    task = "regression"
+    claimed = UNEXPLAINED_RISE
 
     def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
         """Add the unexplained variance of predicted numbers, and its rise under noise."""
-        if context.dataset.task != "regression":
+        if context.dataset.task != self.task:
             return
         ids = [example.id for example in context.dataset.test]
         gold = np.array([example.target for example in context.dataset.test], dtype=np.float64)

@@ -7,7 +7,7 @@ rendered, or verified, elsewhere lacks it, and its probe's numbers stand there a
 
 from __future__ import annotations
 
-from balora_audit.extensions import built_in, find_extensions
+from balora_audit.extensions import built_in, checked, find_extensions
 from balora_audit.report.blocks import Note, Section
 from balora_audit.report.builder import SectionBuilder, blocks_or_reason
 from balora_audit.report.numbering import numbered
@@ -18,11 +18,7 @@ __all__ = ["SECTIONS", "SectionBuilder", "available", "blocks_or_reason", "build
 
 
 def _checked(name: str, thing: object) -> SectionBuilder:
-    if not isinstance(thing, SectionBuilder):
-        raise TypeError(f"a section must be a SectionBuilder, got {type(thing).__name__}")
-    if thing.name != name:
-        raise ValueError(f"its name is {thing.name!r}, and that of its entry {name!r}")
-    return thing
+    return checked(SectionBuilder, name, thing, called="section")
 
 
 SECTIONS: dict[str, SectionBuilder] = built_in(
