@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Metric", "Sentence", "Unit"]
+__all__ = ["Metric", "Sentence", "Skill", "Unit"]
 
 Unit = Literal["share", "nats", "ratio", "number"]
+Skill = Literal["unrelated", "level", "follows", "trained"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,15 @@ class Metric:
     against_base : {"compared", "trivial", "always"}
         ``trivial``: a distance from the base, which the base cannot win or lose, so that no row compares with it. ``always``: compared
         with the base whatever the baselines of the audit are (amplification).
-    follows_from_skill : bool
-        Whether a model that is right more often has another value by that alone.
+    skill : {"unrelated", "level", "follows", "trained"}
+        How it stands to skill, that is accuracy (or likelihood) on clean test data (METHODS §9). ``level``: it is a skill itself, of clean
+        or of disturbed texts, and a claim on it is decided as it stands. ``follows``: more right answers move it by themselves, so that
+        two models of unequal skill are not compared on it. ``trained``: it grows as training goes on, and skill with it, so that the same
+        holds for two trained models; against the untrained base it is the plain change.
+    matched : str, optional
+        The metric of the same probe that decides a claim on this one where skill is unequal; without one the claim is *not comparable*.
+    relative_margin : bool
+        Whether the margin is a share of the base's value instead of an amount.
     of_training_rows : bool
         Whether it depends on the training rows, so that an untrained model does not have one value under all conditions.
     """
@@ -61,8 +69,15 @@ class Metric:
     sentence: Sentence = Sentence()
     groups: tuple[str, ...] = ()
     against_base: Literal["compared", "trivial", "always"] = "compared"
-    follows_from_skill: bool = False
+    skill: Skill = "unrelated"
+    matched: str | None = None
+    relative_margin: bool = False
     of_training_rows: bool = False
+
+    @property
+    def follows_from_skill(self) -> bool:
+        """Whether it can differ between two models for no other reason than that one of them is right more often."""
+        return self.skill != "unrelated"
 
     @classmethod
     def undescribed(cls, name: str) -> Metric:

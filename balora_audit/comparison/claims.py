@@ -13,7 +13,7 @@ from balora_audit.methods import find_methods
 from balora_audit.metric import Metric
 from balora_audit.probes import Context, Probe
 from balora_audit.records import Claim
-from balora_audit.slices import ALL, Slice
+from balora_audit.slices import ALL, CLEAN, Slice
 
 __all__ = ["declare", "margin_of", "pairs"]
 
@@ -71,7 +71,7 @@ def margin_of(config: AuditConfig, metric: Metric) -> float:
 
 def _declared(audit: _Audit, given: ClaimConfig) -> Claim:
     config = audit.config
-    probe_name = given.probe or _probe_of(audit, given.metric)
+    probe_name = given.probe or _probe_of(audit, given)
     for name in (given.candidate, given.baseline):
         if name not in config.model_names:
             raise ConfigurationError(f"claims: {name!r} is not among the models of this audit: {', '.join(config.model_names)}")
@@ -89,29 +89,36 @@ def _declared(audit: _Audit, given: ClaimConfig) -> Claim:
         raise ConfigurationError(f"claims: {given.metric} is neither good nor bad when high; give direction: higher or lower")
     margin = given.margin if given.margin is not None else margin_of(config, metric)
     slice = _slice(audit, probe, given, condition)
-    return _claim(given.baseline, given.candidate, condition, probe.name, metric.name, slice, margin, higher)
+    return _claim(given.baseline, given.candidate, condition, probe.name, metric, slice, margin, higher)
 
 
-def _claim(baseline: str, candidate: str, condition: str, probe: str, metric: str, slice: Slice, margin: float, higher: bool) -> Claim:
+def _claim(baseline: str, candidate: str, condition: str, probe: str, metric: Metric, slice: Slice, margin: float, higher: bool) -> Claim:
     return Claim(
-        id=f"{candidate}-vs-{baseline}:{probe}/{metric}@{condition}" + ("" if slice == ALL else f"#{slice}"),
+        id=f"{candidate}-vs-{baseline}:{probe}/{metric.name}@{condition}" + ("" if slice in (ALL, CLEAN) else f"#{slice}"),
         baseline=baseline,
         candidate=candidate,
         condition=condition,
         probe=probe,
-        metric=metric,
+        metric=metric.name,
         slice=str(slice),
         margin=margin,
         higher_is_better=higher,
+        relative_margin=metric.relative_margin,
     )
 
 
-def _probe_of(audit: _Audit, metric: str) -> str:
-    """Return the first probe that measures a metric."""
-    found = next((name for name, probe in audit.probes.items() if metric in probe.metrics), None)
-    if found is None:
-        raise unknown_name("metric", metric, audit.metrics)
-    return found
+def _probe_of(audit: _Audit, given: ClaimConfig) -> str:
+    """Return the probe that measures a metric; of several, the first active one that has the slice, else the first one."""
+    found = [probe for probe in audit.probes.values() if given.metric in probe.metrics]
+    if not found:
+        raise unknown_name("metric", given.metric, audit.metrics)
+    context = audit.contexts.get((given.candidate, str(parse(given.condition))))
+    if context is not None:
+        for probe in found:
+            slices = probe.slices(context, given.metric) or ()
+            if probe.name in audit.config.active_probes and given.slice in (str(slice) for slice in slices):
+                return probe.name
+    return found[0].name
 
 
 def _record(audit: _Audit, probe: Probe, metric: str) -> Metric:
@@ -142,6 +149,8 @@ def _slice(audit: _Audit, probe: Probe, given: ClaimConfig, condition: str) -> S
     shorts = [slice.short for slice in valid]
     by_name = {slice.short if shorts.count(slice.short) == 1 else str(slice): slice for slice in valid}
     by_name |= {str(slice): slice for slice in valid if given.slice == str(slice)}
+    if given.slice == str(ALL) and ALL not in valid and CLEAN in valid:
+        return CLEAN  # all texts of a metric that is of the clean ones
     if given.slice not in by_name:
         raise ConfigurationError(f"claims: {given.metric} of {probe.name} under {condition}: {unknown_name('slice', given.slice, by_name)}")
     return by_name[given.slice]
@@ -159,7 +168,7 @@ def _defaults(audit: _Audit, dataset: AuditDataset) -> Iterator[Claim]:
             if any((method, str(condition)) not in audit.contexts for method in (baseline, candidate)):
                 continue  # an imported adapter is measured beside clean data only
             for probe in audit.probes.values():
-                if probe.name not in config.probes:
+                if probe.name not in config.active_probes:
                     continue
                 for name in probe.headlines(dataset, condition):
                     metric = _record(audit, probe, name)
@@ -168,7 +177,9 @@ def _defaults(audit: _Audit, dataset: AuditDataset) -> Iterator[Claim]:
                     if metric.higher_is_better is None:
                         raise ValueError(f"the probe {probe.name!r} claims {name} by default, of which neither end is the better one")
                     margin = margin_of(config, metric)
-                    yield _claim(baseline, candidate, str(condition), probe.name, name, ALL, margin, metric.higher_is_better)
+                    slices = probe.slices(audit.contexts[candidate, str(condition)], name) or ()
+                    slice = CLEAN if CLEAN in slices and ALL not in slices else ALL
+                    yield _claim(baseline, candidate, str(condition), probe.name, metric, slice, margin, metric.higher_is_better)
 
 
 def pairs(config: AuditConfig) -> list[tuple[str, str]]:

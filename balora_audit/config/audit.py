@@ -53,11 +53,14 @@ class AuditConfig(Frozen):
     prompt: Annotated[str | None, DATA, Option("TEMPLATE", parse=with_line_breaks)] = Field(
         default=None, description="prompt template with one {text}; the answer follows it"
     )
-    train_rows: Annotated[int, DATA] = Field(default=320, ge=2, description="training rows used at most")
-    test_rows: Annotated[int, DATA] = Field(default=128, ge=2, description="test rows used at most")
+    train_rows: Annotated[int, DATA] = Field(default=240, ge=2, description="training rows used at most")
+    test_rows: Annotated[int, DATA] = Field(default=384, ge=2, description="test rows used at most")
     data_seed: Annotated[int, DATA] = Field(default=0, ge=0, description="seed of the data: how they are made, drawn and disturbed")
     correlation: Annotated[float, DATA] = Field(
         default=0.8, ge=0.5, le=1.0, description="planted gender–occupation correlation in the training biographies"
+    )
+    chat_template: Annotated[bool, DATA] = Field(
+        default=False, description="wrap prompts in the model's chat template, in training and probes (tasks: --task-chat-template)"
     )
     head: Annotated[Literal["auto", "lm", "classifier"], DATA] = Field(
         default="auto", description="lm: answer with text; classifier: a classification head"
@@ -74,7 +77,7 @@ class AuditConfig(Frozen):
         description="what is done to the training data: clean, noise:0.3, imbalance:20, correlate:0.9, joined by '+'",
     )
     probes: Annotated[tuple[str, ...], DATA] = Field(
-        default=("noise", "imbalance", "collapse", "drift"), description="what is measured (ls probes)"
+        default=("noise", "imbalance", "collapse", "drift"), description="what is measured (ls probes); skill always is"
     )
     tasks: Annotated[tuple[str, ...], TASKS] = Field(
         default=(), description="tasks of lm-evaluation-harness to run on every model, ours (ls tasks) or upstream's"
@@ -117,6 +120,9 @@ class AuditConfig(Frozen):
     )
     ci: Annotated[float, STATISTICS, Option("LEVEL")] = Field(default=0.95, gt=0.5, lt=1.0, description="confidence level of intervals")
     resamples: Annotated[int, STATISTICS] = Field(default=5000, ge=200, description="resamples of every bootstrap")
+    numerical_floor: Annotated[bool, STATISTICS] = Field(
+        default=True, description="score one model twice, in other batches and another order, to see how much numbers depend on that"
+    )
     limit: Annotated[int | None, DATA, Option("N")] = Field(
         default=None, ge=2, description="use at most N training and N test rows, for a trial"
     )
@@ -167,8 +173,8 @@ class AuditConfig(Frozen):
 
     @property
     def active_probes(self) -> tuple[str, ...]:
-        """The probes that run: the chosen ones, and the harness's as soon as a task is named."""
-        return (*self.probes, "harness") if self.tasks and "harness" not in self.probes else self.probes
+        """The probes that run: skill always and first, the chosen ones, and the harness's as soon as a task is named."""
+        return tuple(dict.fromkeys(("skill", *self.probes, *(("harness",) if self.tasks else ()))))
 
     @property
     def baselines(self) -> tuple[str, ...]:

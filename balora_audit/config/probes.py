@@ -17,7 +17,7 @@ class NoiseConfig(Frozen):
     """Which input noise the noise probe applies."""
 
     kinds: tuple[str, ...] = Field(default=("typo", "swap", "ocr", "word_drop"), description="kinds of noise (ls perturbations)")
-    severities: tuple[int, ...] = Field(default=(1, 3, 5), description="severities of each kind, from 1 to 5")
+    severities: tuple[int, ...] = Field(default=(3,), description="severities of each kind, from 1 to 5")
     protect: tuple[str, ...] = Field(default=(), description="words never touched, beside label names, numbers and URLs")
     protect_identity: bool = Field(default=False, description="also leave the identity terms alone that counterfactuals swap")
 

@@ -26,7 +26,9 @@ class AdapterConfig(Frozen):
 class TrainingConfig(Frozen):
     """Settings of the trainer; the same for all methods of a comparison."""
 
-    epochs: Annotated[int, Option(short="--epochs")] = Field(default=1, ge=1, description="passes over the training rows")
+    epochs: Annotated[int, Option(short="--epochs")] = Field(
+        default=2, ge=1, description="passes over the training rows; a condition with fewer rows makes more, for as many steps"
+    )
     batch_size: Annotated[int, Option(short="--batch-size")] = Field(default=8, ge=1, description="rows per batch")
     learning_rate: Annotated[float, Option(short="--lr")] = Field(default=5e-4, gt=0, description="highest learning rate")
     learning_rates: Annotated[dict[str, float], Option("METHOD=X,…")] = Field(

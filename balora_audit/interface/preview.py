@@ -51,11 +51,12 @@ def preview(plan: Plan, folder: Path) -> dict[str, Any]:
 def _units(plan: Plan, cell: Cell) -> list[tuple[str, str, float | None, int]]:
     found = []
     if cell.train_key is not None:
-        items = len(cell.context.train) * plan.config.training.epochs
+        training = plan.config.training
+        items = (cell.context.steps or 0) * training.batch_size * training.accumulation
         cost = costs.per_item(plan, f"train:{cell.context.method}")
         found.append(("train", cell.train_key, None if cost is None else cost * items, items))
-    for name, key in cell.score_keys.items():
-        request = cell.requests[name]
+    again = ((f"{name}, again", key, cell.rebatched[name]) for name, key in cell.rebatched_keys.items())
+    for name, key, request in (*((name, key, cell.requests[name]) for name, key in cell.score_keys.items()), *again):
         cost = costs.per_item(plan, f"score:{request.kind}")
         found.append((f"score {name}", key, None if cost is None else cost * request.size, request.size))
     return found

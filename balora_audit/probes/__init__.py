@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from balora_audit.extensions import Extensions, built_in
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.checks import checked_probe
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
@@ -23,6 +24,7 @@ from balora_audit.probes.scores import (
 __all__ = [
     "PROBES",
     "AnswerScores",
+    "Beside",
     "Context",
     "Findings",
     "LabelScores",
@@ -44,6 +46,7 @@ __all__ = [
 
 PROBES: dict[str, Probe] = built_in(
     {
+        "skill": "balora_audit.probes.skill:SKILL",
         "noise": "balora_audit.probes.noise:NOISE",
         "imbalance": "balora_audit.probes.imbalance:IMBALANCE",
         "collapse": "balora_audit.probes.collapse:COLLAPSE",

@@ -27,7 +27,7 @@ class Context:
     flipped: Mapping[str, tuple[int, int]]
     """Training id → (true label, noisy label)."""
     flipped_elsewhere: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
-    """For a model trained on clean labels: condition of this audit → what that condition flips."""
+    """For a control: condition of this audit whose control it is → what that condition flips."""
     perturbations: Mapping[str, Perturbation] = field(default_factory=lambda: PERTURBATIONS)
     """The kinds of noise by name, those from other packages among them."""
     changes_weights: bool = True
@@ -39,6 +39,12 @@ class Context:
     extractor: str | None = None
     """How a generation task's answers are read; None when none are written."""
     evidence: str | None = None
+    control: Condition | None = None
+    """The condition that is this one without what it does to the rows, where the audit trains it."""
+    no_control: str = "this condition has no control"
+    """Why there is none."""
+    steps: int | None = None
+    """Optimiser steps, the same under all conditions; None where nothing is planned."""
 
     @property
     def cell(self) -> CellId:

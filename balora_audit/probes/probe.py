@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.requests import one_per_key
@@ -50,10 +51,11 @@ class Measure(ABC):
 
     Notes
     -----
-    ``Metric.follows_from_skill`` is true of what more right answers move by themselves (METHODS §9 wants such metrics compared at
-    equal skill): what is counted from right and wrong answers, what is lost of them, and answers that change, of which there are fewer
-    where more are right (§4); and the rank and class geometry of features of the test items, for telling classes apart lowers both (§6).
-    It is false of differences between groups, which vanish where all groups gain alike, of distances from the base and of other texts.
+    ``Metric.skill`` is ``level`` for what is counted from right answers; ``follows`` for what is lost of them and for answers that
+    change, of which there are fewer where more are right (METHODS §4), and for rank and class geometry of features of the test items,
+    since telling classes apart lowers both (§6); ``trained`` for differences between groups, distances from the base and everything
+    else that grows as training goes on (§9); ``unrelated`` for what is compared at equal skill already, such as survival on items that
+    both models get right.
     """
 
     metrics: tuple[Metric, ...] = ()
@@ -79,8 +81,8 @@ class Measure(ABC):
         return (ALL,)
 
     @abstractmethod
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
-        """Add what the scores of the requests say (and the base model's on the same requests) to the findings."""
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
+        """Add what the scores of the requests say, beside those of the base and of the control on their own requests, to the findings."""
 
     def views(self, context: Context) -> tuple[View, ...]:
         """Return the items that a reader is shown of models under these circumstances."""
@@ -146,11 +148,11 @@ class Probe:
                 found |= dict.fromkeys(slices)
         return tuple(found)
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None) -> Findings:
-        """Return what all measures find; `base` are the untrained model's scores, None where it is not part of the audit."""
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside = Beside()) -> Findings:  # noqa: B008 - frozen
+        """Return what all measures find; `beside` are the scores of the other models that they look at."""
         findings = Findings(context, self)
         for measure in self.measures:
-            measure.measure(context, scores, base, findings)
+            measure.measure(context, scores, beside, findings)
         return findings
 
     def views(self, context: Context) -> tuple[View, ...]:

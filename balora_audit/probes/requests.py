@@ -9,7 +9,7 @@ from balora_audit.data.dataset import AuditDataset
 from balora_audit.probes.context import Context
 from balora_audit.probes.scores import ScoreRequest
 
-__all__ = ["on_texts", "one_per_key", "test_set", "to_write"]
+__all__ = ["general_ids", "general_texts", "on_texts", "one_per_key", "test_set", "to_write"]
 
 
 def test_set(context: Context) -> ScoreRequest:
@@ -28,6 +28,17 @@ def on_texts(dataset: AuditDataset, key: str, ids: tuple[str, ...], texts: tuple
         return ScoreRequest(key=key, kind="numbers", ids=ids, texts=prompts)
     answers = {example.id: dataset.answer(example) for example in dataset.test}
     return ScoreRequest(key=key, kind="responses", ids=ids, texts=prompts, responses=tuple(answers[i] for i in ids))
+
+
+def general_texts(context: Context) -> list[ScoreRequest]:
+    """Return the request for the general text, with the features of its tokens; none where there is no such text."""
+    texts = context.dataset.general
+    return [ScoreRequest(key="general", kind="texts", ids=general_ids(context), texts=texts, features=True)] if texts else []
+
+
+def general_ids(context: Context) -> tuple[str, ...]:
+    """Return what the general texts are called."""
+    return tuple(f"general-{index:04d}" for index in range(len(context.dataset.general)))
 
 
 def one_per_key(requests: Iterable[ScoreRequest], askers: str) -> dict[str, ScoreRequest]:

@@ -8,8 +8,8 @@ import torch
 
 from balora_audit.config import AuditConfig
 from balora_audit.data import AuditDataset
-from balora_audit.data.conditions import Condition, parse
-from balora_audit.errors import ConfigurationError
+from balora_audit.data.conditions import Condition, apply, parse
+from balora_audit.errors import ConfigurationError, DataError
 from balora_audit.methods import Method
 from balora_audit.metrics import exact_match, find_extractor, guess_extractor
 from balora_audit.models.load import HeadSpec
@@ -17,7 +17,7 @@ from balora_audit.models.locate import ResolvedModel
 from balora_audit.models.precision import choose_dtype
 from balora_audit.models.skeleton import skeleton
 
-__all__ = ["check_modules", "choose_conditions", "choose_extractor", "choose_format", "choose_head", "choose_layers"]
+__all__ = ["check_modules", "choose_conditions", "choose_extractor", "choose_format", "choose_head", "choose_layers", "with_controls"]
 
 
 def choose_conditions(config: AuditConfig, dataset: AuditDataset, methods: Mapping[str, Method]) -> tuple[Condition, ...]:
@@ -37,6 +37,33 @@ def choose_conditions(config: AuditConfig, dataset: AuditDataset, methods: Mappi
     for method in methods.values():
         method.check_conditions(parsed)
     return parsed
+
+
+def with_controls(
+    config: AuditConfig, dataset: AuditDataset, conditions: tuple[Condition, ...]
+) -> tuple[tuple[Condition, ...], dict[Condition, str]]:
+    """Return the conditions with the controls that the active probes compare with, and why a control cannot be made.
+
+    A control that the data do not allow under one seed is left out under all.
+    """
+    wanted: dict[Condition, None] = dict.fromkeys(conditions)
+    unmade: dict[Condition, str] = {}
+    waiting = list(conditions)
+    while waiting:
+        condition = waiting.pop(0)
+        control = condition.control
+        probe = "imbalance" if condition.noise is None else "noise"
+        if control is None or control in wanted or control in unmade or probe not in config.active_probes:
+            continue
+        try:
+            for seed in config.seeds:
+                apply(dataset, control, seed)
+        except DataError as error:
+            unmade[control] = f"{condition} has no control: {error}"
+        else:
+            wanted[control] = None
+            waiting.append(control)
+    return tuple(wanted), unmade
 
 
 def choose_head(wanted: str, dataset: AuditDataset, model: ResolvedModel) -> HeadSpec:

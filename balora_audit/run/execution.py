@@ -14,7 +14,8 @@ from balora_audit.cells import CellId
 from balora_audit.comparison.compare import compare_all
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
 from balora_audit.files import write_atomic
-from balora_audit.probes import Findings
+from balora_audit.probes import Beside, Findings, Probe
+from balora_audit.probes.skill import SKILL_OF
 from balora_audit.progress import Progress, Silent
 from balora_audit.records import AuditRecord, Failure, Series
 from balora_audit.run import samples
@@ -23,9 +24,13 @@ from balora_audit.run.record import Outcome, assemble
 from balora_audit.run.scores import StoredScores
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import Worker, adapter_is_there
+from balora_audit.scoring import ScoreRequest
+from balora_audit.slices import Slice
 from balora_audit.training.process_group import ProcessGroup, find_process_group
 
 __all__ = ["execute"]
+
+FloorKey = tuple[CellId, str, str, Slice]
 
 
 def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh: bool = False, command: str | None = None) -> AuditRecord:
@@ -134,7 +139,7 @@ class Execution:
             first = cells[0]
             if first.train_key in self.lost:
                 continue
-            missing = {unit: cell.requests[key] for cell in cells for key, unit in cell.score_keys.items() if not self.store.has(unit)}
+            missing = {unit: request for cell in cells for unit, request in _units(cell) if not self.store.has(unit)}
             if not missing:
                 continue
             worker = self._work()
@@ -145,7 +150,7 @@ class Execution:
                         try:
                             worker.score(unit, request, placed)
                         except UnitError as error:
-                            self._lose(unit, "score", [cell for cell in cells if unit in cell.score_keys.values()], error)
+                            self._lose(unit, "score", [cell for cell in cells if unit in dict(_units(cell))], error)
             except UnitError as error:  # what was trained cannot be put in place
                 self._lose(str(first.train_key), "load", cells, error)
         self._gather()
@@ -154,10 +159,19 @@ class Execution:
         """Measure and compare what was scored; write the audit and return it."""
         plan = self.plan
         with self._timed("measure"):
-            evidence, unmeasured = self._measure()
+            evidence, unmeasured, floors = self._measure()
         with self._timed("compare"):
-            untrained = frozenset(name for name, method in plan.methods.items() if method.is_base)
-            comparisons = compare_all(plan.config, plan.claims, plan.pairs, evidence, untrained=untrained, failures=unmeasured)
+            comparisons = compare_all(
+                plan.config,
+                plan.claims,
+                plan.pairs,
+                evidence,
+                untrained=frozenset(name for name, method in plan.methods.items() if method.is_base),
+                failures=unmeasured,
+                floors=floors,
+                skill=SKILL_OF[plan.dataset.task],
+                controls=plan.controls,
+            )
         with self._timed("across models"):
             series = self._across()
         with self._timed("samples"):
@@ -165,6 +179,7 @@ class Execution:
         outcome = Outcome(
             evidence=evidence,
             comparisons=tuple(comparisons),
+            floors=floors,
             series=tuple(series),
             samples=tuple(tables),
             failures=tuple(self.failures),
@@ -186,40 +201,68 @@ class Execution:
         """Whether what is to be made for a cell is there."""
         return cell.train_key not in self.lost
 
-    def _scores(self, cell: Cell) -> StoredScores:
-        """Return the scores of a cell, as far as there are any; nothing is read yet."""
-        return StoredScores(self.store, cell.score_keys, lost=self.lost)
+    def _scores(self, cell: Cell, *, again: bool = False) -> StoredScores:
+        """Return the scores of a cell, as far as there are any, or those of the second scoring where there is one; nothing is read yet."""
+        units = {**cell.score_keys, **cell.rebatched_keys} if again else cell.score_keys
+        return StoredScores(self.store, units, lost=self.lost)
 
-    def _measure(self) -> tuple[dict[CellId, dict[str, Findings]], dict[tuple[CellId, str], str]]:
-        """Let every probe measure every model; return what was found, and why what is missing was not.
+    def _measure(self) -> tuple[dict[CellId, dict[str, Findings]], dict[tuple[CellId, str], str], dict[FloorKey, float]]:
+        """Let every probe measure every model; return what was found, why what is missing was not, and the numerical floors.
 
-        The scores of one model, and of the base beside it, are held at a time.
+        The scores of one model, and of the base and the control beside it, are held at a time.
         """
         evidence: dict[CellId, dict[str, Findings]] = {}
         unmeasured: dict[tuple[CellId, str], str] = {}
-        bases = {
-            (cell.id.condition, cell.id.seed): cell for cell in self.plan.cells if not cell.context.changes_weights and self._made(cell)
-        }
+        floors: dict[FloorKey, float] = {}
         self.progress.stage("measuring", len(self.plan.cells), "models")
         for cell in self.plan.cells:
-            scores = self._scores(cell)
-            base = bases.get((cell.id.condition, cell.id.seed))
-            beside = None if base is None else scores if base is cell else self._scores(base)
             if self._made(cell):
                 evidence[cell.id] = {}
+            scores, beside = self._scores(cell), self._beside(cell)
             for name, probe in self.plan.probes.items():
                 reason = self._missing(cell, name)
                 if reason is None:
                     try:
-                        evidence[cell.id][name] = probe.measure(cell.context, scores, beside)
+                        found = probe.measure(cell.context, scores, beside)
+                        floors |= self._floors(cell, probe, found)
                     except StoreError:
                         raise  # damage on the disk is not the probe's
                     except Exception as error:  # noqa: BLE001 - recorded, whoever wrote the probe, and the others go on
                         reason = self._probe_failed(name, error, cell.id)
+                    else:
+                        evidence[cell.id][name] = found
                 if reason is not None:
                     unmeasured[cell.id, name] = reason
             self.progress.advance()
-        return evidence, unmeasured
+        return evidence, unmeasured, floors
+
+    def _beside(self, cell: Cell, *, again: bool = False) -> Beside:
+        """Return the scores of the base under a cell's condition and seed, and those of its method under the control."""
+        asked = cell.id
+        base = next((other for other in self.plan.cells if other.id[1:] == asked[1:] and not other.context.changes_weights), None)
+        control = next((other for other in self.plan.cells if other.id == asked._replace(condition=str(cell.context.control))), None)
+        found = {
+            name: self._scores(other, again=again)
+            for name, other in (("base", base), ("control", control))
+            if other is not None and self._made(other)
+        }
+        reason = "the model trained on the control failed" if control is not None else cell.context.no_control
+        return Beside(base=found.get("base"), control=found.get("control"), no_control=reason)
+
+    def _floors(self, cell: Cell, probe: Probe, found: Findings) -> dict[FloorKey, float]:
+        """Return how far the numbers of a probe move when what it read is scored in other batches and another order."""
+        if not any(key in cell.rebatched_keys for key in cell.asked[probe.name]):
+            return {}
+        if any(unit in self.lost for unit in cell.rebatched_keys.values()):
+            return {}
+        again = probe.measure(cell.context, self._scores(cell, again=True), self._beside(cell, again=True))
+        values = {(row.metric, row.slice): row.value for row in again.measurements}
+        known = {(metric, str(slice)): slice for metric, slice in found.scores if slice.whole}
+        return {
+            (cell.id, probe.name, row.metric, known[row.metric, row.slice]): abs(row.value - other)
+            for row in found.measurements
+            if (row.metric, row.slice) in known and row.value is not None and (other := values.get((row.metric, row.slice))) is not None
+        }
 
     def _missing(self, cell: Cell, probe: str) -> str | None:
         """Return why a probe cannot measure a cell: a unit that it needs failed; None where all are there."""
@@ -265,6 +308,12 @@ class Execution:
             yield
         finally:
             self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _units(cell: Cell) -> Iterator[tuple[str, ScoreRequest]]:
+    """Yield the units of scores of a cell with what each asks."""
+    yield from ((unit, cell.requests[key]) for key, unit in cell.score_keys.items())
+    yield from ((unit, cell.rebatched[key]) for key, unit in cell.rebatched_keys.items())
 
 
 def _by_adapter(cells: Iterable[Cell]) -> list[list[Cell]]:

@@ -27,19 +27,32 @@ from balora_audit.probes.harness import suite_of
 from balora_audit.probes.requests import one_per_key
 from balora_audit.records import Claim
 from balora_audit.run import provenance
-from balora_audit.run.choices import check_modules, choose_conditions, choose_extractor, choose_format, choose_head, choose_layers
+from balora_audit.run.choices import (
+    check_modules,
+    choose_conditions,
+    choose_extractor,
+    choose_format,
+    choose_head,
+    choose_layers,
+    with_controls,
+)
 from balora_audit.run.keys import UnitKeys, content_key
 from balora_audit.scoring import ScoreRequest
+from balora_audit.training.examples import planned_steps
 from balora_audit.training.workshop import Recipe
 
 __all__ = ["Cell", "Plan", "make_plan"]
+
+_BATCHED = frozenset({"labels", "numbers", "responses", "texts"})
+"""Kinds of score that come out of batches, and that are cheap enough to have twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One model in one context. The base has one cell per context too; its scores are shared by their content.
 
-    ``requests`` and ``score_keys`` are by the key of the requested set; ``asked`` says which sets each probe reads.
+    ``requests`` and ``score_keys`` are by the key of the requested set; ``asked`` says which sets each probe reads. ``rebatched`` are the
+    sets that are scored once more, in other batches and another order, with their units.
     """
 
     context: Context
@@ -47,6 +60,8 @@ class Cell:
     requests: Mapping[str, ScoreRequest]
     score_keys: Mapping[str, str]
     asked: Mapping[str, tuple[str, ...]]
+    rebatched: Mapping[str, ScoreRequest]
+    rebatched_keys: Mapping[str, str]
 
     @property
     def id(self) -> CellId:
@@ -98,8 +113,14 @@ class Plan:
         for cell in self.cells:
             if cell.train_key is not None:
                 keys[cell.train_key] = None
-            keys.update(dict.fromkeys(cell.score_keys.values()))
+            keys.update(dict.fromkeys((*cell.score_keys.values(), *cell.rebatched_keys.values())))
         return list(keys)
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Condition → its control, of those that are trained."""
+        contexts = (cell.context for cell in self.cells)
+        return {str(context.condition): str(context.control) for context in contexts if context.control is not None}
 
     @property
     def run_key(self) -> str:
@@ -130,13 +151,18 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
     methods = find_methods(config.models)
     device = choose_device(config.device)
     dataset = load(config)
-    conditions = choose_conditions(config, dataset, methods)
+    asked = choose_conditions(config, dataset, methods)
+    conditions, unmade = with_controls(config, dataset, asked)
     model = locate(config.model, revision=config.revision, convert=convert, say=say)
     head = choose_head(config.head, dataset, model)
     if head.kind == "classifier":
         if config.tasks:
             raise ConfigurationError("--tasks needs a model that predicts words, and this one gets a classification head; give --head lm")
+        if config.chat_template:
+            raise ConfigurationError("--chat-template is for models that answer with text, and this one gets a classification head")
         dataset = replace(dataset, prompt="{text}", general=())  # a head reads the bare text, and predicts no words
+    if config.chat_template and not model.has_chat_template:
+        raise ConfigurationError(f"--chat-template: {model.name!r} brings no chat template")
     check_modules(config, methods.values(), model, head)
     dtype, reason = choose_format(config, methods, device, model)
     recipe = Recipe(
@@ -145,11 +171,15 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         penalties=config.penalties_for(head.family),
         regularizers=config.regularizers,
         head=head,
+        chat_template=config.chat_template,
     )
-    contexts, changed = _contexts(config, dataset, model, recipe, methods, conditions, noise)
+    contexts, changed = _contexts(config, dataset, model, recipe, methods, conditions, unmade, noise)
     active = {name: probes[name] for name in config.active_probes}
     keys = UnitKeys(recipe=recipe, dataset=dataset, model=model, device=str(device), dtype=dtype)
-    cells = tuple(_cell(keys, methods[context.method], context, active) for context in contexts)
+    shown = (_scored_twice(config, methods), config.seeds[0])
+    cells = tuple(
+        _cell(keys, methods[context.method], context, active, twice=(context.method, context.seed) == shown) for context in contexts
+    )
     if config.tasks:
         suite_of(config).check(model.context_tokens, template=model.has_chat_template)
     return Plan(
@@ -167,7 +197,11 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         claims=tuple(declare(config, dataset, conditions, contexts, probes)),
         changed=changed,
         extensions=extensions,
-        warnings=(*dataset.notes, *(f"the {e.kind} {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions if e.failure)),
+        warnings=(
+            *dataset.notes,
+            *unmade.values(),
+            *(f"the {e.kind} {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions if e.failure),
+        ),
     )
 
 
@@ -197,6 +231,7 @@ def _contexts(
     recipe: Recipe,
     methods: Mapping[str, Method],
     conditions: tuple[Condition, ...],
+    unmade: Mapping[Condition, str],
     noise: Mapping[str, Perturbation],
 ) -> tuple[list[Context], dict[str, dict[str, Any]]]:
     """Return the circumstances of every cell, model by model, and what the conditions changed."""
@@ -205,9 +240,12 @@ def _contexts(
     changed: dict[str, dict[str, Any]] = {}
     for seed in config.seeds:
         conditioned = {condition: apply(dataset, condition, seed) for condition in conditions}
-        flips = {str(condition): _flips(done.changed) for condition, done in conditioned.items()}
+        flips = {condition: _flips(done.changed) for condition, done in conditioned.items()}
+        steps = planned_steps(len(dataset.rows(seed)), config.training)
         for condition, done in conditioned.items():
-            counts = {"rows": len(done.train), "rows_sha256": fingerprint(done.train)}
+            control = condition.control if condition.control in conditioned else None
+            counts = {"rows": len(done.train), "rows_sha256": fingerprint(done.train), "steps": steps}
+            counts |= {} if control is None else {"control": str(control)}
             changed[f"{condition}/seed{seed}"] = {**done.changed, **counts}
             contexts += [
                 Context(
@@ -217,14 +255,17 @@ def _contexts(
                     condition=condition,
                     seed=seed,
                     train=done.train,
-                    flipped=flips[str(condition)],
-                    flipped_elsewhere={other: found for other, found in flips.items() if found} if condition.is_clean else {},
+                    flipped=flips[condition],
+                    flipped_elsewhere={str(other): found for other, found in flips.items() if found and other.control == condition},
                     perturbations=noise,
                     changes_weights=not method.is_base,
                     predicts_words=recipe.head.kind == "lm",
                     layers=layers,
                     extractor=extractor,
                     evidence=f"samples/{CellId(name, str(condition), seed).file_stem}.jsonl",
+                    control=control,
+                    no_control=_no_control(condition, unmade),
+                    steps=steps,
                 )
                 for name, method in methods.items()
                 if method.applies_to(condition)
@@ -233,14 +274,34 @@ def _contexts(
     return sorted(contexts, key=lambda context: order[context.method]), changed  # stable: the base first, if it was named first
 
 
+def _no_control(condition: Condition, unmade: Mapping[Condition, str]) -> str:
+    if condition.control is None:
+        return "this condition has no control"
+    return unmade.get(condition.control, f"its control {condition.control} is not part of this audit")
+
+
 def _flips(changed: dict[str, Any]) -> dict[str, tuple[int, int]]:
     return {item: (int(change["clean"]), int(change["noisy"])) for item, change in changed.get("flipped", {}).items()}
 
 
-def _cell(keys: UnitKeys, method: Method, context: Context, probes: Mapping[str, Probe]) -> Cell:
+def _scored_twice(config: AuditConfig, methods: Mapping[str, Method]) -> str | None:
+    """Return the model whose numbers show the numerical floor: the last one that is trained, for it moved; the base where none is."""
+    trained = [name for name, method in methods.items() if method.trains]
+    return (trained or list(methods))[-1] if config.numerical_floor else None
+
+
+def _cell(keys: UnitKeys, method: Method, context: Context, probes: Mapping[str, Probe], *, twice: bool) -> Cell:
     train_key = keys.training(method, context)
     wanted = {name: probe.requests(context) for name, probe in probes.items()}
     requests = one_per_key(chain.from_iterable(wanted.values()), "probes")
     asked = {name: tuple(request.key for request in of_probe) for name, of_probe in wanted.items()}
-    score_keys = {key: keys.scores(train_key, request) for key, request in requests.items()}
-    return Cell(context=context, train_key=train_key, requests=requests, score_keys=score_keys, asked=asked)
+    again = {key: replace(request, rebatched=True) for key, request in requests.items() if twice and request.kind in _BATCHED}
+    return Cell(
+        context=context,
+        train_key=train_key,
+        requests=requests,
+        score_keys={key: keys.scores(train_key, request) for key, request in requests.items()},
+        asked=asked,
+        rebatched=again,
+        rebatched_keys={key: keys.scores(train_key, request) for key, request in again.items()},
+    )

@@ -18,7 +18,9 @@ from balora_audit.records import AuditRecord, ModelRow, Units
 from balora_audit.run import provenance
 from balora_audit.run.notes import score_note, training_note
 from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.references import references
 from balora_audit.run.store import RunStore
+from balora_audit.slices import Slice
 
 __all__ = ["Outcome", "assemble"]
 
@@ -29,6 +31,7 @@ class Outcome:
 
     evidence: Mapping[CellId, Mapping[str, Findings]]
     comparisons: tuple[records.Comparison, ...]
+    floors: Mapping[tuple[CellId, str, str, Slice], float]
     series: tuple[records.Series, ...]
     samples: tuple[records.SampleTable, ...]
     failures: tuple[records.Failure, ...]
@@ -59,6 +62,8 @@ def assemble(plan: Plan, store: RunStore, outcome: Outcome, command: str | None)
         claims=plan.claims,
         measurements=tuple(rows),
         comparisons=outcome.comparisons,
+        references=tuple(references(plan.dataset, [cell.context for cell in plan.cells], level=plan.config.ci)),
+        floors=tuple(_floors(outcome)),
         series=(*(series for found in findings for series in found.series), *_losses(plan, store, outcome.lost), *outcome.series),
         samples=outcome.samples,
         warnings=(*plan.warnings, *_limits(plan), *_cuts(plan, store)),
@@ -74,6 +79,11 @@ def _cell(store: RunStore, cell: Cell, lost: Mapping[str, str]) -> records.CellR
     if cell.train_key is None:
         return records.CellRow(**common, status="complete", trainable_parameters=0, examples=0, steps=0)
     return records.CellRow(**common, status="complete", **training_note(store, cell.train_key).cell)
+
+
+def _floors(outcome: Outcome) -> Iterator[records.Floor]:
+    for (cell, probe, metric, slice), change in outcome.floors.items():
+        yield records.Floor(**cell._asdict(), probe=probe, metric=metric, slice=str(slice), change=change)
 
 
 def _losses(plan: Plan, store: RunStore, lost: Mapping[str, str]) -> Iterator[records.Series]:
@@ -111,6 +121,8 @@ def _origins(plan: Plan) -> dict[str, Any]:
             "train_sha256": fingerprint(plan.dataset.train),
             "test_sha256": fingerprint(plan.dataset.test),
             "general_texts": len(plan.dataset.general),
+            "rows_redrawn": plan.dataset.draw is not None,
+            "rows_per_seed": plan.dataset.redrawn,
             "source": json.loads(json.dumps(plan.dataset.source, default=str)),
             "conditions": json.loads(json.dumps(plan.changed, default=list)),
         },
@@ -145,6 +157,8 @@ def _limits(plan: Plan) -> Iterator[str]:
     count = len(plan.config.seeds)
     if count < 3:
         yield f"{count} seed{'s' if count > 1 else ''}: every claim is about these checkpoints, not about the method"
+    elif plan.dataset.draw is None:
+        yield f"every claim is about these training rows: {plan.dataset.redrawn}"
     if plan.config.limit is not None:
         yield f"--limit {plan.config.limit}: the data were cut for a trial run"
     yield "one learning rate, rank and number of steps for all methods, tuned for none of them: another setting may order them differently"

@@ -16,6 +16,7 @@ COLLAPSE = Probe(
         built_in(
             {
                 "features": "balora_audit.probes.collapse.features:FEATURES",
+                "general text": "balora_audit.probes.collapse.general:GENERAL_FEATURES",
                 "weights": "balora_audit.probes.collapse.weights:WEIGHTS",
             },
             checked_measure,

@@ -25,6 +25,7 @@ TO_BASE = (
         source="Kornblith et al. 2019; METHODS §6",
         groups=("by layer",),
         against_base="trivial",
+        skill="trained",
     ),
     Metric(
         name="principal_angle_to_base",
@@ -35,6 +36,7 @@ TO_BASE = (
         source="Björck & Golub 1973; METHODS §6",
         groups=("by layer",),
         against_base="trivial",
+        skill="trained",
     ),
 )
 

@@ -20,7 +20,7 @@ OF_CLASSES = (
         higher_is_better=None,
         meaning="Within-class over between-class variability of the features, tr(Σ_W Σ_B⁺)/C.",
         source="Papyan et al. 2020; METHODS §6",
-        follows_from_skill=True,
+        skill="follows",
     ),
     Metric(
         name="silhouette",
@@ -29,7 +29,7 @@ OF_CLASSES = (
         higher_is_better=None,
         meaning="Mean silhouette of the true classes in feature space, −1 to 1: how well they are set apart.",
         source="Rousseeuw 1987; METHODS §6",
-        follows_from_skill=True,
+        skill="follows",
     ),
     Metric(
         name="knn_accuracy",
@@ -39,7 +39,7 @@ OF_CLASSES = (
         meaning="Share of items whose class is that of most of their nearest other items in feature space.",
         source="METHODS §6",
         groups=("by layer",),
-        follows_from_skill=True,
+        skill="level",
     ),
 )
 

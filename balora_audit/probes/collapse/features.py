@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from balora_audit.data.conditions import Condition, parse
-from balora_audit.data.dataset import AuditDataset
+from balora_audit.data.conditions import parse
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.collapse.base import TO_BASE, against_base
 from balora_audit.probes.collapse.classes import OF_CLASSES, class_geometry
 from balora_audit.probes.collapse.projection import projections
@@ -34,21 +34,17 @@ class Features(Measure):
         """Ask for the test set, with its features."""
         return [test_set(context)]
 
-    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
-        """Claim the effective rank of a model trained on clean data."""
-        return ("effective_rank",) if condition.is_clean else ()
-
     def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
         """Return the last hidden state and the layers asked for; classes have a geometry where there are classes."""
         if metric in (record.name for record in OF_CLASSES) and context.dataset.task != "classification":
             return ()
         return (ALL, *(Slice("layer", str(layer)) for layer in context.layers))
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add the metrics of the last hidden state, then those of each layer."""
-        self._of_matrix(context, _last(scores), None if base is None else _last(base), findings, ALL)
+        self._of_matrix(context, _last(scores), None if beside.base is None else _last(beside.base), findings, ALL)
         for place, layer in enumerate(context.layers):
-            other = None if base is None else _of_layer(base, place)
+            other = None if beside.base is None else _of_layer(beside.base, place)
             self._of_matrix(context, _of_layer(scores, place), other, findings, Slice("layer", str(layer)))
 
     def across(self, cells: Sequence[tuple[Context, Mapping[str, Scores]]]) -> list[Series]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from balora_audit.metric import Metric
 from balora_audit.metrics import OF_SINGULAR_VALUES
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.probe import Measure
@@ -24,6 +25,7 @@ WEIGHT_CHANGE = Metric(
     meaning="‖ΔW‖/‖W‖ in the Frobenius norm, mean over the adapted modules.",
     source="METHODS §6",
     groups=("weights",),
+    skill="trained",
 )
 WEIGHT_CHANGE_RANK = Metric(
     name="weight_change_rank",
@@ -33,6 +35,7 @@ WEIGHT_CHANGE_RANK = Metric(
     meaning="Effective rank of ΔW, mean over the adapted modules.",
     source="METHODS §6",
     groups=("weights",),
+    skill="trained",
 )
 INTRUDER_DIMENSIONS = Metric(
     name="intruder_dimensions",
@@ -42,6 +45,7 @@ INTRUDER_DIMENSIONS = Metric(
     meaning="How many of the leading left singular vectors of W + ΔW resemble no singular vector of W, mean over modules.",
     source="Shuttleworth et al. 2024, arXiv 2410.21228",
     groups=("weights",),
+    skill="trained",
 )
 
 
@@ -62,7 +66,7 @@ class Weights(Measure):
         """Return nothing for the base; which kinds of modules others change is not known before."""
         return None if context.changes_weights else ()
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add the means, and draw the mean spectrum of ΔW."""
         if "weights" not in scores:
             return

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric, Sentence
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.probe import Measure
+from balora_audit.probes.requests import general_ids, general_texts
 from balora_audit.probes.scores import ScoreRequest, Scores, TextScores, scores_of
 from balora_audit.slices import ALL, Slice
 
@@ -28,6 +30,7 @@ KL_PER_TOKEN = Metric(
     ),
     groups=("headline",),
     against_base="trivial",
+    skill="trained",
 )
 PERPLEXITY_RATIO = Metric(
     name="perplexity_ratio",
@@ -37,6 +40,7 @@ PERPLEXITY_RATIO = Metric(
     meaning="Perplexity on held-out general text over that of the base.",
     source="METHODS §7",
     against_base="trivial",
+    skill="trained",
 )
 
 
@@ -47,8 +51,7 @@ class GeneralText(Measure):
 
     def requests(self, context: Context) -> list[ScoreRequest]:
         """Ask for the general text."""
-        texts = context.dataset.general
-        return [ScoreRequest(key="general", kind="texts", ids=_ids(context), texts=texts)] if texts else []
+        return general_texts(context)
 
     def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
         """Claim the distance of a model trained on clean data."""
@@ -58,19 +61,15 @@ class GeneralText(Measure):
         """Return all texts, where there are any."""
         return (ALL,) if context.dataset.general else ()
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add KL per token and the perplexity ratio."""
         if not context.dataset.general:
             reason = "there is no general text" if context.predicts_words else "a classification head gives no distribution over words"
             findings.missing("kl_per_token", reason)
             return
-        found, ids = scores_of(scores, "general", TextScores), _ids(context)
+        found, ids = scores_of(scores, "general", TextScores), general_ids(context)
         findings.ratios("kl_per_token", ids, found.kl, found.tokens)
         findings.ratios("perplexity_ratio", ids, found.nll - found.base_nll, found.tokens, combine="exp")
-
-
-def _ids(context: Context) -> tuple[str, ...]:
-    return tuple(f"general-{index:04d}" for index in range(len(context.dataset.general)))
 
 
 GENERAL_TEXT = GeneralText()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from balora_audit.metric import Metric, Sentence
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.probe import Measure
@@ -25,7 +26,7 @@ RETAINED = Metric(
     source="METHODS §7",
     sentence=Sentence(form="{candidate} kept {size} {word} of what the base gets right than {baseline}", less="less", more="more"),
     against_base="trivial",
-    follows_from_skill=True,
+    skill="follows",
 )
 LOST = Metric(
     name="lost",
@@ -35,7 +36,7 @@ LOST = Metric(
     meaning="Among test items the base gets right, the share now wrong.",
     source="METHODS §7",
     against_base="trivial",
-    follows_from_skill=True,
+    skill="follows",
 )
 GAINED = Metric(
     name="gained",
@@ -45,7 +46,7 @@ GAINED = Metric(
     meaning="Among test items the base gets wrong, the share now right.",
     source="METHODS §7",
     against_base="trivial",
-    follows_from_skill=True,
+    skill="follows",
 )
 
 
@@ -62,16 +63,16 @@ class Retention(Measure):
         """Return all items, when they can be right or wrong."""
         return (ALL,) if context.dataset.task == "classification" else ()
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add the shares retained, lost and gained."""
         if context.dataset.task != "classification":
             return
-        if base is None:
+        if beside.base is None:
             findings.missing("retained", "the base model is not part of this audit")
             return
         ids = np.array([example.id for example in context.dataset.test])
         gold = np.array([example.label for example in context.dataset.test])
-        right, known = (scores_of(found, "test", LabelScores).prediction == gold for found in (scores, base))
+        right, known = (scores_of(found, "test", LabelScores).prediction == gold for found in (scores, beside.base))
         for metric, inside, kept in (("retained", known, right), ("lost", known, ~right), ("gained", ~known, right)):
             if inside.any():
                 findings.rate(metric, kept[inside], ids[inside].tolist())

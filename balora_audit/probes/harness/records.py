@@ -27,7 +27,7 @@ TASK_METRICS: tuple[Metric, ...] = (
         higher_is_better=True,
         meaning="Share of documents whose right choice is the likeliest.",
         source="lm-evaluation-harness",
-        follows_from_skill=True,
+        skill="level",
     ),
     Metric(
         name="acc_norm",
@@ -36,7 +36,7 @@ TASK_METRICS: tuple[Metric, ...] = (
         higher_is_better=True,
         meaning="Share of documents whose right choice is the likeliest when each log-likelihood is divided by the length of its choice.",
         source="lm-evaluation-harness",
-        follows_from_skill=True,
+        skill="level",
     ),
     *(
         Metric(
@@ -46,7 +46,7 @@ TASK_METRICS: tuple[Metric, ...] = (
             higher_is_better=True,
             meaning=f"Share of the documents of class {name} that are found.",
             source="METHODS §5",
-            follows_from_skill=True,
+            skill="level",
         )
         for name in _OCCUPATIONS
     ),
@@ -57,7 +57,7 @@ TASK_METRICS: tuple[Metric, ...] = (
         higher_is_better=True,
         meaning="Mean log-probability of the right label among the choices.",
         source="docs/lm-eval.md",
-        follows_from_skill=True,
+        skill="level",
     ),
     Metric(
         name="bits_per_byte",
@@ -134,7 +134,7 @@ TASK_METRICS: tuple[Metric, ...] = (
         higher_is_better=True,
         meaning="Share of the questions that cannot be answered that get the answer unknown.",
         source=_BBQ,
-        follows_from_skill=True,
+        skill="level",
     ),
     Metric(
         name="acc_disambiguated",
@@ -143,7 +143,7 @@ TASK_METRICS: tuple[Metric, ...] = (
         higher_is_better=True,
         meaning="Share of the questions that the text answers that are right.",
         source=_BBQ,
-        follows_from_skill=True,
+        skill="level",
     ),
     Metric(
         name="bias_ambiguous",
@@ -152,7 +152,7 @@ TASK_METRICS: tuple[Metric, ...] = (
         higher_is_better=None,
         meaning="Stereotypical minus other answers among those that name a person, times the share of wrong answers; 0 is no bias.",
         source=_BBQ,
-        follows_from_skill=True,
+        skill="follows",
     ),
     Metric(
         name="bias_disambiguated",
@@ -193,7 +193,7 @@ TASK_METRICS: tuple[Metric, ...] = (
         higher_is_better=True,
         meaning="Share of sentences that get one answer whatever the gender of the pronoun.",
         source="Rudinger et al. 2018",
-        follows_from_skill=True,
+        skill="follows",
     ),
     Metric(
         name="labour_pearson",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from balora_audit.harness.records import slice_of
 from balora_audit.metric import Metric
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.harness.records import TASK_METRICS, task_metric
@@ -46,7 +47,7 @@ class Tasks(Measure):
                 found += [slice_of(name, str(task.VERSION), task.get_config("num_fewshot"), filter_name) for filter_name in filters]
         return tuple(Slice.parse(text) for text in found)
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add the aggregates, and the evidence behind those whose items are known."""
         if "harness" not in scores:
             return

@@ -11,13 +11,15 @@ __all__ = ["IMBALANCE"]
 IMBALANCE = Probe(
     name="imbalance",
     title="Imbalance and groups",
-    summary="per-class, tail and worst-class recall; group gaps, equalized odds, demographic parity; counterfactual flips",
+    summary="per-class, tail and worst-class recall; cost of imbalance; group gaps over their noise; flips over placebo",
     measures=tuple(
         built_in(
             {
                 "classes": "balora_audit.probes.imbalance.classes:CLASSES",
                 "groups": "balora_audit.probes.imbalance.groups:GROUPS",
                 "counterfactuals": "balora_audit.probes.imbalance.counterfactuals:COUNTERFACTUALS",
+                "placebo": "balora_audit.probes.imbalance.placebo:PLACEBO_TWINS",
+                "cost": "balora_audit.probes.imbalance.cost:IMBALANCE_COST",
             },
             checked_measure,
         ).values()

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from balora_audit.data.conditions import Condition
-from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric
 from balora_audit.metrics import prior_shift
 from balora_audit.metrics.classification import balanced_accuracy_ratios, g_mean_ratios, macro_f1_ratios, worst_class_recall_ratios
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.imbalance.scope import applies
@@ -21,7 +20,7 @@ from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores
 from balora_audit.slices import ALL, Slice
 from balora_audit.stats import ItemScores
 
-__all__ = ["CLASSES", "Classes"]
+__all__ = ["CLASSES", "Classes", "rare_classes"]
 
 RECALL = Metric(
     name="recall",
@@ -31,7 +30,7 @@ RECALL = Metric(
     meaning="Share of a class's items that are found.",
     source="METHODS §5",
     against_base="always",
-    follows_from_skill=True,
+    skill="level",
 )
 BALANCED_ACCURACY = Metric(
     name="balanced_accuracy",
@@ -43,7 +42,7 @@ BALANCED_ACCURACY = Metric(
     margin=0.02,
     groups=("recall over imbalance",),
     against_base="always",
-    follows_from_skill=True,
+    skill="level",
 )
 HEAD_RECALL = Metric(
     name="head_recall",
@@ -54,8 +53,8 @@ HEAD_RECALL = Metric(
     source="METHODS §5",
     groups=("recall over imbalance",),
     against_base="always",
-    follows_from_skill=True,
     of_training_rows=True,
+    skill="level",
 )
 MEDIUM_RECALL = Metric(
     name="medium_recall",
@@ -66,8 +65,8 @@ MEDIUM_RECALL = Metric(
     source="METHODS §5",
     groups=("recall over imbalance",),
     against_base="always",
-    follows_from_skill=True,
     of_training_rows=True,
+    skill="level",
 )
 TAIL_RECALL = Metric(
     name="tail_recall",
@@ -79,8 +78,8 @@ TAIL_RECALL = Metric(
     margin=0.05,
     groups=("recall over imbalance",),
     against_base="always",
-    follows_from_skill=True,
     of_training_rows=True,
+    skill="level",
 )
 WORST_CLASS_RECALL = Metric(
     name="worst_class_recall",
@@ -92,7 +91,7 @@ WORST_CLASS_RECALL = Metric(
     margin=0.05,
     groups=("recall over imbalance", "gap"),
     against_base="always",
-    follows_from_skill=True,
+    skill="level",
 )
 MACRO_F1 = Metric(
     name="macro_f1",
@@ -102,7 +101,7 @@ MACRO_F1 = Metric(
     meaning="Mean of the per-class F1 scores.",
     source="METHODS §5",
     against_base="always",
-    follows_from_skill=True,
+    skill="level",
 )
 G_MEAN = Metric(
     name="g_mean",
@@ -112,7 +111,7 @@ G_MEAN = Metric(
     meaning="Geometric mean of the per-class recalls.",
     source="METHODS §5",
     against_base="always",
-    follows_from_skill=True,
+    skill="level",
 )
 PRIOR_SHIFT = Metric(
     name="prior_shift",
@@ -123,7 +122,7 @@ PRIOR_SHIFT = Metric(
     source="METHODS §5",
     groups=("gap",),
     against_base="always",
-    follows_from_skill=True,
+    skill="follows",
 )
 
 
@@ -136,12 +135,6 @@ class Classes(Measure):
         """Ask for the test set."""
         return [test_set(context)] if applies(context) else []
 
-    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
-        """Claim the tail under imbalance; without thirds, the worst class."""
-        if condition.imbalance is None:
-            return ()
-        return (TAIL_RECALL.name if len(dataset.label_names) >= 3 else WORST_CLASS_RECALL.name,)
-
     def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
         """Return the classes of the recall; everything else is over all of them."""
         if not applies(context):
@@ -152,7 +145,7 @@ class Classes(Measure):
         """Show the test items, for models trained on imbalanced classes."""
         return () if context.condition.imbalance is None else (View(key="test", title="Answers after training on imbalanced classes"),)
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add the recalls, what is made of them, and the prior shift."""
         if context.dataset.task != "classification":
             findings.missing("balanced_accuracy", "the data have no classes")
@@ -196,6 +189,14 @@ def _thirds(context: Context, present: list[int]) -> tuple[list[int], list[int],
     ordered = sorted(present, key=lambda index: (-counts[index], index))
     share = max(1, len(ordered) // 3)
     return ordered[:share], ordered[share:-share], ordered[-share:]
+
+
+def rare_classes(context: Context) -> list[int]:
+    """Return the classes with test items that were trained on least: the tail third, or the rarest one of two."""
+    present = sorted({example.label for example in context.dataset.test if example.label is not None})
+    thirds = _thirds(context, present)
+    counts = Counter(example.label for example in context.train)
+    return thirds[2] if thirds is not None else sorted(present, key=lambda index: (counts[index], -index))[:1]
 
 
 CLASSES = Classes()

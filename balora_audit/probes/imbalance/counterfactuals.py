@@ -6,19 +6,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset, Example
 from balora_audit.metric import Metric, Sentence
 from balora_audit.metrics.robustness import flips
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
-from balora_audit.probes.imbalance.scope import applies
+from balora_audit.probes.imbalance.scope import swaps_apply
 from balora_audit.probes.probe import Measure, View
 from balora_audit.probes.requests import on_texts, test_set
 from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
 from balora_audit.slices import ALL, Slice
 
-__all__ = ["COUNTERFACTUALS", "Counterfactuals"]
+__all__ = ["COUNTERFACTUALS", "Counterfactuals", "swapped_texts", "twins_of"]
 
 COUNTERFACTUAL_FLIP_RATE = Metric(
     name="counterfactual_flip_rate",
@@ -33,7 +33,7 @@ COUNTERFACTUAL_FLIP_RATE = Metric(
     ),
     groups=("gap", "over correlation"),
     against_base="always",
-    follows_from_skill=True,
+    skill="trained",
 )
 COUNTERFACTUAL_SHIFT = Metric(
     name="counterfactual_shift",
@@ -44,7 +44,7 @@ COUNTERFACTUAL_SHIFT = Metric(
     source="Garg et al. 2019; METHODS §5",
     groups=("gap",),
     against_base="always",
-    follows_from_skill=True,
+    skill="trained",
 )
 
 
@@ -55,34 +55,25 @@ class Counterfactuals(Measure):
 
     def requests(self, context: Context) -> list[ScoreRequest]:
         """Ask for the test set and its twins."""
-        if not applies(context):
+        if not swaps_apply(context):
             return []
-        found, twins = [test_set(context)], _twins(context.dataset)
-        if twins:
-            texts = tuple(str(example.counterfactual) for example in twins)
-            found.append(on_texts(context.dataset, "counterfactual", tuple(example.id for example in twins), texts))
-        return found
-
-    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
-        """Claim the flips, trained on clean or on correlated data."""
-        wanted = condition.is_clean or condition.correlate is not None
-        return (COUNTERFACTUAL_FLIP_RATE.name,) if wanted and _twins(dataset) and dataset.task == "classification" else ()
+        return [test_set(context), *swapped_texts(context.dataset)]
 
     def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
         """Return all twins, their classes and their groups."""
-        return tuple(_parts(context.dataset, _twins(context.dataset))) if applies(context) else ()
+        return tuple(_parts(context.dataset, twins_of(context.dataset))) if swaps_apply(context) else ()
 
     def views(self, context: Context) -> tuple[View, ...]:
         """Show the twins, for models trained on clean data."""
-        if not context.condition.is_clean or not _twins(context.dataset):
+        if not context.condition.is_clean or not twins_of(context.dataset):
             return ()
         return (View(key="counterfactual", title=f"Answers before → after {context.dataset.swapped} is swapped", before="test"),)
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add the share of answers that flip and the shift of the gold answer's probability."""
-        if not applies(context):
+        if not swaps_apply(context):
             return
-        twins = _twins(context.dataset)
+        twins = twins_of(context.dataset)
         if not twins:
             for metric in self.metrics:
                 findings.missing(metric.name, "no test item has a counterfactual twin (no identity term to swap)")
@@ -99,7 +90,15 @@ class Counterfactuals(Measure):
             findings.mean("counterfactual_shift", shift[inside], ids, slice=slice)
 
 
-def _twins(dataset: AuditDataset) -> list[Example]:
+def swapped_texts(dataset: AuditDataset) -> list[ScoreRequest]:
+    """Return the request for the twins' other texts; none where there are no twins."""
+    twins = twins_of(dataset)
+    texts = tuple(str(example.counterfactual) for example in twins)
+    return [on_texts(dataset, "counterfactual", tuple(example.id for example in twins), texts)] if twins else []
+
+
+def twins_of(dataset: AuditDataset) -> list[Example]:
+    """Return the test items that have a twin, in the order of the test set."""
     return [example for example in dataset.test if example.counterfactual is not None]
 
 

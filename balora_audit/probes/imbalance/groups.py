@@ -7,30 +7,33 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from balora_audit.data.conditions import Condition
-from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric, Sentence
 from balora_audit.metrics.fairness import (
     classes_of_both,
     demographic_parity_difference_ratios,
     equalized_odds_difference_ratios,
+    tpr_gap_null,
     tpr_gap_ratios,
     tpr_gap_rms_ratios,
+    tpr_gap_squared,
     worst_group_accuracy_ratios,
 )
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.imbalance.scope import applies
-from balora_audit.probes.noise.labels import ACCURACY
 from balora_audit.probes.probe import Measure
 from balora_audit.probes.requests import test_set
 from balora_audit.probes.scores import LabelScores, ScoreRequest, Scores, scores_of
+from balora_audit.probes.skill import ACCURACY
 from balora_audit.slices import ALL, Slice
-from balora_audit.stats import ItemScores
+from balora_audit.stats import ItemScores, Jackknife
 
 __all__ = ["GROUPS", "Groups"]
 
 _SMALL_GROUP = 5
+_SHUFFLES = 500
+_PARTS = 20
 
 WORST_GROUP_ACCURACY = Metric(
     name="worst_group_accuracy",
@@ -41,7 +44,7 @@ WORST_GROUP_ACCURACY = Metric(
     source="Sagawa et al. 2020; METHODS §5",
     groups=("gap",),
     against_base="always",
-    follows_from_skill=True,
+    skill="level",
 )
 TPR_GAP = Metric(
     name="tpr_gap",
@@ -51,6 +54,7 @@ TPR_GAP = Metric(
     meaning="Recall of a class in one group minus that in the other.",
     source="De-Arteaga et al. 2019; METHODS §5",
     against_base="always",
+    skill="trained",
 )
 TPR_GAP_RMS = Metric(
     name="tpr_gap_rms",
@@ -63,6 +67,29 @@ TPR_GAP_RMS = Metric(
     sentence=Sentence(less="smaller", more="larger"),
     groups=("gap", "over correlation"),
     against_base="always",
+    skill="trained",
+)
+TPR_GAP_NULL = Metric(
+    name="tpr_gap_null",
+    title="true-positive-rate gap (RMS) of shuffled groups",
+    unit="share",
+    higher_is_better=None,
+    meaning="Root mean square gap that is left when the groups are shuffled within each class, mean over shuffles: what equal groups of "
+    "these sizes show by chance.",
+    source="METHODS §5",
+    groups=("gap",),
+)
+TPR_GAP_SQUARED = Metric(
+    name="tpr_gap_squared",
+    title="squared true-positive-rate gap over its noise",
+    unit="number",
+    higher_is_better=False,
+    meaning="Mean square over classes of the difference in recall between the groups, minus the sampling variance of each: 0 on average "
+    "where the groups are found alike.",
+    source="METHODS §5",
+    groups=("gap", "over correlation"),
+    against_base="always",
+    skill="trained",
 )
 EQUALIZED_ODDS_DIFFERENCE = Metric(
     name="equalized_odds_difference",
@@ -74,6 +101,7 @@ EQUALIZED_ODDS_DIFFERENCE = Metric(
     margin=0.05,
     groups=("gap", "over correlation"),
     against_base="always",
+    skill="trained",
 )
 DEMOGRAPHIC_PARITY_DIFFERENCE = Metric(
     name="demographic_parity_difference",
@@ -85,6 +113,7 @@ DEMOGRAPHIC_PARITY_DIFFERENCE = Metric(
     margin=0.05,
     groups=("gap",),
     against_base="always",
+    skill="trained",
 )
 _OF_ALL_ITEMS = (WORST_GROUP_ACCURACY, TPR_GAP_RMS, EQUALIZED_ODDS_DIFFERENCE, DEMOGRAPHIC_PARITY_DIFFERENCE)
 
@@ -96,6 +125,8 @@ class Groups(Measure):
         ACCURACY,
         TPR_GAP,
         TPR_GAP_RMS,
+        TPR_GAP_NULL,
+        TPR_GAP_SQUARED,
         EQUALIZED_ODDS_DIFFERENCE,
         DEMOGRAPHIC_PARITY_DIFFERENCE,
         WORST_GROUP_ACCURACY,
@@ -104,12 +135,6 @@ class Groups(Measure):
     def requests(self, context: Context) -> list[ScoreRequest]:
         """Ask for the test set."""
         return [test_set(context)] if applies(context) else []
-
-    def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
-        """Claim the gap between groups, trained on clean or on correlated data."""
-        grouped = len({example.group for example in dataset.test} - {None}) >= 2
-        wanted = condition.is_clean or condition.correlate is not None
-        return (TPR_GAP_RMS.name,) if wanted and grouped and dataset.task == "classification" else ()
 
     def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
         """Return the groups of the accuracy and the classes of the gap; everything else is over all items."""
@@ -125,7 +150,7 @@ class Groups(Measure):
             return tuple(Slice("class", name) for label, name in names if pair and all((label, group) in found for group in pair))
         return (ALL,)
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add accuracy by group, the worst group's, and the differences."""
         if not applies(context):
             return
@@ -180,7 +205,8 @@ def _gaps(
     """Add the gap between the recalls of two groups by class, and its root mean square."""
     if pair is None:
         reason = f"{len(set(group.tolist()))} groups and no two of them are a gender pair to take a gap between"
-        findings.missing("tpr_gap_rms", reason)
+        for metric in (TPR_GAP_RMS, TPR_GAP_SQUARED):
+            findings.missing(metric.name, reason)
         return
     both = classes_of_both(label, group, pair)
     for c in both:
@@ -188,8 +214,29 @@ def _gaps(
         findings.statistic("tpr_gap", scores, slice=Slice("class", names[c]))
     if both:
         findings.statistic("tpr_gap_rms", ItemScores.of(ids, tpr_gap_rms_ratios(label, answer, group, pair=pair)))
+        _over_noise(label, answer, group, pair, findings)
     else:
         findings.missing("tpr_gap_rms", f"no class has test items of both {pair[0]} and {pair[1]}")
+
+
+def _over_noise(label: np.ndarray, answer: np.ndarray, group: np.ndarray, pair: tuple[str, str], findings: Findings) -> None:
+    """Add what chance alone shows, and the squared gap with its sampling variance taken off."""
+    shuffled = tpr_gap_null(label, answer, group, pair=pair, permutations=_SHUFFLES, seed=findings.context.config.data_seed)
+    findings.plain("tpr_gap_null", float(shuffled.mean()), len(label))
+    inside = np.isin(group, pair)
+    y, p, of = label[inside], answer[inside], group[inside]
+    # dealt within each class and group, so that leaving one part out leaves some of every one
+    order = np.lexsort((of, y))
+    parts = np.empty(len(y), dtype=np.int64)
+    parts[order] = np.arange(len(y)) % min(_PARTS, len(y))
+    try:
+        left_out = [tpr_gap_squared(y[parts != part], p[parts != part], of[parts != part], pair=pair) for part in range(parts.max() + 1)]
+        value = tpr_gap_squared(y, p, of, pair=pair)
+    except ValueError as error:  # no class has two items of both groups
+        findings.missing("tpr_gap_squared", str(error))
+        return
+    sizes = np.bincount(parts)
+    findings.spectral("tpr_gap_squared", Jackknife(items=len(y), estimate=value, left_out=np.array(left_out), sizes=sizes, within=(-1, 1)))
 
 
 def _pair(groups: list[str]) -> tuple[str, str] | None:

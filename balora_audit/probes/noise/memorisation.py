@@ -10,6 +10,7 @@ from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset
 from balora_audit.metric import Metric, Sentence
 from balora_audit.metrics.robustness import memorisation_ratios, recovery_ratios
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.probe import Measure, View
@@ -29,8 +30,8 @@ MEMORISATION = Metric(
     margin=0.05,
     sentence=Sentence(form="{candidate} repeated {size} {word} of the wrong training labels than {baseline}", less="less", more="more"),
     groups=("label noise",),
-    follows_from_skill=True,
     of_training_rows=True,
+    skill="follows",
 )
 RECOVERED_TRUE = Metric(
     name="recovered_true",
@@ -43,18 +44,34 @@ RECOVERED_TRUE = Metric(
         form="{candidate} recovered {size} {word} of the true labels behind wrong ones than {baseline}", less="less", more="more"
     ),
     groups=("label noise",),
-    follows_from_skill=True,
+    of_training_rows=True,
+    skill="follows",
+)
+MEMORISATION_EXCESS = Metric(
+    name="memorisation_excess",
+    title="memorisation excess",
+    unit="share",
+    higher_is_better=False,
+    meaning="Share of mislabelled training items answered with the wrong label after training on it, minus that of the same method trained "
+    "on the true labels of the same items.",
+    source="METHODS §4",
+    margin=0.05,
+    sentence=Sentence(form="{candidate} memorised {size} {word} of the wrong training labels than {baseline}", less="less", more="more"),
+    groups=("label noise",),
+    against_base="trivial",
+    skill="trained",
     of_training_rows=True,
 )
 
 
 class Memorisation(Measure):
-    """Wrong and true labels given to mislabelled training items.
+    """Wrong and true labels given to mislabelled training items, and what of it training on the wrong labels brought.
 
-    A model trained on clean labels answers the items that the audit's other conditions mislabel: the control.
+    A model trained on the same rows with their true labels answers the same items: the control, which the excess subtracts. A base
+    that saw no labels is none.
     """
 
-    metrics = (MEMORISATION, RECOVERED_TRUE)
+    metrics = (MEMORISATION, RECOVERED_TRUE, MEMORISATION_EXCESS)
 
     def requests(self, context: Context) -> list[ScoreRequest]:
         """Ask for the mislabelled training items."""
@@ -65,25 +82,41 @@ class Memorisation(Measure):
         return found
 
     def headlines(self, dataset: AuditDataset, condition: Condition) -> tuple[str, ...]:
-        """Claim memorisation under label noise."""
-        return (MEMORISATION.name,) if condition.noise is not None else ()
+        """Claim what training on wrong labels brought."""
+        return (MEMORISATION_EXCESS.name,) if condition.noise is not None else ()
 
     def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
         """Return all items where the model's own labels are noisy, else those of each condition that mislabels some."""
+        if metric == MEMORISATION_EXCESS.name:
+            return (ALL,) if context.flipped else ()
         return tuple(slice for slice, _ in _flips(context).values())
 
     def views(self, context: Context) -> tuple[View, ...]:
         """Show the items that the model itself was trained on with a wrong label."""
         return (View(key="flipped", title="Mislabelled training items: gold is the true label"),) if context.flipped else ()
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
-        """Add the shares of wrong and of true labels."""
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
+        """Add the shares of wrong and of true labels, and the excess over the control."""
         for key, (slice, flips) in _flips(context).items():
             ids = [example.id for example in context.train if example.id in flips]
             pairs = np.array([flips[item] for item in ids]).reshape(-1, 2)
             answer = scores_of(scores, key, LabelScores).prediction
             for metric, of in (("memorisation", memorisation_ratios), ("recovered_true", recovery_ratios)):
                 findings.rate(metric, of(answer, pairs[:, 1], pairs[:, 0]).numerators[0], ids, slice=slice)
+            if context.flipped:
+                _excess(context, answer == pairs[:, 1], pairs[:, 1], ids, beside, findings)
+
+
+def _excess(context: Context, repeated_N: np.ndarray, wrong_N: np.ndarray, ids: list[str], beside: Beside, findings: Findings) -> None:
+    """Add the share of repeated wrong labels minus the control's, item by item."""
+    key = str(Slice("flips", str(context.condition)))
+    if not ids:
+        findings.missing("memorisation_excess", "no training label was changed")
+    elif beside.control is None or key not in beside.control:
+        findings.missing("memorisation_excess", beside.no_control)
+    else:
+        control = scores_of(beside.control, key, LabelScores).prediction == wrong_N
+        findings.mean("memorisation_excess", repeated_N.astype(float) - control, ids)
 
 
 def _flips(context: Context) -> dict[str, tuple[Slice, Mapping[str, tuple[int, int]]]]:

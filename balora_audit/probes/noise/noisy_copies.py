@@ -11,13 +11,13 @@ from balora_audit.probes.context import Context
 from balora_audit.probes.noise.copies import OF_COPIES, grid, noisy, on_copies, repeats, slices_of_copies
 from balora_audit.probes.probe import Measure, Repeat
 from balora_audit.probes.scores import ScoreRequest
-from balora_audit.slices import ALL, CLEAN, Slice
+from balora_audit.slices import ALL, Slice
 
 __all__ = ["NoisyCopies"]
 
 
 class NoisyCopies(Measure):
-    """Answers to noisy copies, for models trained on clean data; the others answer the clean texts only.
+    """Answers to noisy copies, for models trained on clean data.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class NoisyCopies(Measure):
         return (self.claimed.name,) if condition.is_clean and dataset.task == self.task else ()
 
     def slices(self, context: Context, metric: str) -> tuple[Slice, ...]:
-        """Return the clean texts, kinds at their severities, kinds, and everything: what each metric is taken over."""
+        """Return kinds at their severities, kinds, and everything: what each metric is taken over."""
         if context.dataset.task != self.task:
             return ()
         if metric in (record.name for record in OF_COPIES):
@@ -47,11 +47,11 @@ class NoisyCopies(Measure):
         return self.slices_of_answers(context, metric)
 
     def slices_of_answers(self, context: Context, metric: str) -> tuple[Slice, ...]:
-        """Return what a metric of the answers is taken over: kinds at severities; also the clean texts or, if claimed, all copies."""
+        """Return what a metric of the answers is taken over: kinds at severities and, if claimed, all copies."""
         by_severity = tuple(noisy(kind, severity) for kind, severity in grid(context))
         if metric == self.claimed.name:
             return (*by_severity, *((ALL,) if by_severity else ()))
-        return (CLEAN, *by_severity)
+        return by_severity
 
     def repeats(self, context: Context) -> Iterator[Repeat]:
         """Give copies that are the text itself the answer to the clean text."""

@@ -7,24 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from balora_audit.metric import Metric
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.noise.copies import OF_COPIES, applicability, filled, grid, noisy, realised
 from balora_audit.probes.noise.noisy_copies import NoisyCopies
 from balora_audit.probes.scores import NumberScores, Scores, scores_of
-from balora_audit.slices import CLEAN
+from balora_audit.probes.skill import UNEXPLAINED_VARIANCE
 
 __all__ = ["NOISY_NUMBERS", "NoisyNumbers"]
 
-UNEXPLAINED_VARIANCE = Metric(
-    name="unexplained_variance",
-    title="unexplained variance",
-    unit="ratio",
-    higher_is_better=False,
-    meaning="Mean squared error over the variance of the test targets (1 − R²).",
-    source="METHODS §4",
-    follows_from_skill=True,
-)
 UNEXPLAINED_RISE = Metric(
     name="unexplained_rise",
     title="rise of the unexplained variance under noise",
@@ -33,7 +25,7 @@ UNEXPLAINED_RISE = Metric(
     meaning="Unexplained variance on the noisy copies minus that on the clean texts, same items.",
     source="METHODS §4",
     margin=0.02,
-    follows_from_skill=True,
+    skill="follows",
 )
 
 
@@ -44,7 +36,7 @@ class NoisyNumbers(NoisyCopies):
     task = "regression"
     claimed = UNEXPLAINED_RISE
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add the unexplained variance of predicted numbers, and its rise under noise."""
         if context.dataset.task != self.task:
             return
@@ -52,11 +44,9 @@ class NoisyNumbers(NoisyCopies):
         gold = np.array([example.target for example in context.dataset.test], dtype=np.float64)
         spread = float(gold.var())
         if spread == 0:
-            findings.missing("unexplained_variance", "all test targets are the same number")
-            return
+            return  # said where skill is measured
         values = scores_of(scores, "test", NumberScores).value
         clean = (values - gold) ** 2 / spread
-        findings.mean("unexplained_variance", clean, ids, slice=CLEAN)
         if not context.condition.is_clean:
             return
         applicability(context, findings, "unexplained_rise")

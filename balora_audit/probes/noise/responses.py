@@ -7,36 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from balora_audit.metric import Metric
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.noise.copies import OF_COPIES, applicability, filled, grid, noisy, realised
 from balora_audit.probes.noise.noisy_copies import NoisyCopies
 from balora_audit.probes.scores import ResponseScores, Scores, scores_of
-from balora_audit.slices import CLEAN
+from balora_audit.probes.skill import RESPONSE_NLL, TOKEN_ACCURACY
 
 __all__ = ["NOISY_RESPONSES", "NoisyResponses"]
 
-RESPONSE_NLL = Metric(
-    name="response_nll",
-    title="response NLL",
-    unit="nats",
-    higher_is_better=False,
-    meaning="Mean negative log-likelihood per token of the reference response.",
-    source="METHODS §4",
-    margin=0.05,
-    groups=("curve",),
-    follows_from_skill=True,
-)
-TOKEN_ACCURACY = Metric(
-    name="token_accuracy",
-    title="token accuracy",
-    unit="share",
-    higher_is_better=True,
-    meaning="Share of response tokens that are the model's first choice.",
-    source="METHODS §4",
-    groups=("curve",),
-    follows_from_skill=True,
-)
 RESPONSE_NLL_RISE = Metric(
     name="response_nll_rise",
     title="response NLL rise under noise",
@@ -46,7 +26,7 @@ RESPONSE_NLL_RISE = Metric(
     source="METHODS §4",
     margin=0.05,
     groups=("by kind", "folded"),
-    follows_from_skill=True,
+    skill="follows",
 )
 
 
@@ -57,14 +37,12 @@ class NoisyResponses(NoisyCopies):
     task = "generation"
     claimed = RESPONSE_NLL_RISE
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add NLL and token accuracy of the reference response, and the rise of the NLL under noise."""
         if context.dataset.task != self.task:
             return
         ids = [example.id for example in context.dataset.test]
         clean = scores_of(scores, "test", ResponseScores)
-        findings.ratios("response_nll", ids, clean.nll, clean.tokens, slice=CLEAN)
-        findings.ratios("token_accuracy", ids, clean.correct_tokens, clean.tokens, slice=CLEAN)
         if not context.condition.is_clean:
             return
         applicability(context, findings, "response_nll_rise")

@@ -8,6 +8,7 @@ import numpy as np
 
 from balora_audit.metric import Metric
 from balora_audit.metrics import exact_match, find_extractor
+from balora_audit.probes.beside import Beside
 from balora_audit.probes.context import Context
 from balora_audit.probes.findings import Findings
 from balora_audit.probes.noise.copies import changed, filled, noisiest, noisy, repeats
@@ -27,7 +28,7 @@ EXACT_MATCH = Metric(
     source="METHODS §4",
     margin=0.02,
     groups=("curve",),
-    follows_from_skill=True,
+    skill="level",
 )
 EXACT_MATCH_DROP = Metric(
     name="exact_match_drop",
@@ -37,7 +38,7 @@ EXACT_MATCH_DROP = Metric(
     meaning="Exact match on the clean prompts minus that on their noisy copies, same items.",
     source="METHODS §4",
     margin=0.02,
-    follows_from_skill=True,
+    skill="follows",
 )
 
 
@@ -71,7 +72,7 @@ class WrittenAnswers(Measure):
         """Give copies that are the text itself the answer to the clean text."""
         yield from repeats(context, noisiest(context), source="written:clean", prefix="written:") if context.extractor is not None else ()
 
-    def measure(self, context: Context, scores: Mapping[str, Scores], base: Mapping[str, Scores] | None, findings: Findings) -> None:
+    def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add the share of written answers that match the reference, and its drop under noise."""
         if context.dataset.task != "generation":
             return

@@ -1,7 +1,7 @@
-"""The records of an audit, and ``audit.json``: its schema, writing and reading.
+"""The rows of an audit: what was compared, measured, claimed and decided, one record per row.
 
 Every record is frozen, keyword-only and validated when it is made. A quantity that could not be measured is
-``None`` with a ``reason``; it is never 0 and never NaN. The report is a pure function of :class:`AuditRecord`.
+``None`` with a ``reason``; it is never 0 and never NaN.
 """
 
 from __future__ import annotations
@@ -9,48 +9,39 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from balora_audit.errors import StoreError
-from balora_audit.metric import Metric
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from typing import Any, Literal
 
 __all__ = [
-    "SCHEMA_VERSION",
     "VERDICT_ICONS",
-    "AuditRecord",
     "CellRow",
     "Claim",
     "Comparison",
     "Failure",
+    "Floor",
+    "Json",
+    "Matched",
     "Measurement",
     "ModelRow",
     "ProbeRow",
+    "Reference",
     "SampleRow",
     "SampleTable",
     "Series",
     "Units",
     "Verdict",
     "claims_hash",
-    "json_schema",
-    "read",
 ]
 
-SCHEMA_VERSION = "1.1"
-
 Status = Literal["complete", "failed", "skipped"]
-Verdict = Literal["supported", "contradicted", "equivalent", "inconclusive", "not run", "error"]
+Verdict = Literal["supported", "contradicted", "equivalent", "inconclusive", "not comparable", "not run", "error"]
 VERDICT_ICONS: dict[Verdict, str] = {
     "supported": "▲",
     "contradicted": "▼",
     "equivalent": "≈",
     "inconclusive": "?",
+    "not comparable": "⊘",
     "not run": "∅",
     "error": "!",
 }
@@ -97,7 +88,10 @@ class ProbeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRow:
-    """One trained model: method × condition × seed. ``losses`` are the last logged values, by term."""
+    """One trained model: method × condition × seed. ``losses`` are the last logged values, by term.
+
+    All conditions train as many optimiser ``steps``; ``epochs`` is how often that goes through the rows of this one.
+    """
 
     method: str
     condition: str
@@ -107,6 +101,7 @@ class CellRow:
     trainable_parameters: int | None = None
     examples: int | None = None
     steps: int | None = None
+    epochs: float | None = None
     losses: dict[str, float] = field(default_factory=dict)
     wall_seconds: float | None = None
     peak_memory_bytes: int | None = None
@@ -114,7 +109,7 @@ class CellRow:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _finite(self, "wall_seconds")
+        _finite(self, "wall_seconds", "epochs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +146,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A claim declared before anything is computed: *candidate is better than baseline on metric by more than margin*."""
+    """A claim declared before anything is computed: *candidate is better than baseline on metric by more than margin*.
+
+    With ``relative_margin`` the margin is a share of the base's value, or of the baseline's where the audit has no base.
+    """
 
     id: str
     baseline: str
@@ -162,6 +160,7 @@ class Claim:
     slice: str = "all"
     margin: float
     higher_is_better: bool
+    relative_margin: bool = False
 
 
 def claims_hash(claims: Sequence[Claim]) -> str:
@@ -171,11 +170,35 @@ def claims_hash(claims: Sequence[Claim]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """The difference on the matched metric, which decided a claim in place of its own where the models' skills are unequal."""
+
+    metric: str
+    slice: str
+    delta: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None
+    baseline_value: float | None
+    candidate_value: float | None
+    n_items: int
+    margin: float
+    higher_is_better: bool
+
+    def __post_init__(self) -> None:
+        _finite(self, "delta", "ci_low", "ci_high", "p_value", "baseline_value", "candidate_value", "margin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """A paired difference, Δ = candidate − baseline, on the same items and seeds.
 
     ``claim`` is the id of the declared claim it decides, or None for an exploratory row; only the former have a
-    ``verdict``, a ``margin`` and a ``p_adjusted``. ``test`` names what ``p_value`` comes from.
+    ``verdict``, a ``margin`` and a ``p_adjusted``. ``test`` names what ``p_value`` comes from. ``detectable`` is the smallest true
+    difference of which this design would make *supported* with 80 % power (METHODS §8). ``floor`` is how much the difference moves when
+    the same texts are scored in other batches and another order. Of a claim on what follows from skill, ``skill_delta`` is the
+    difference in skill on which it was decided whether the models are compared (METHODS §9), and ``matched`` the difference that decided
+    where they are not equal.
     """
 
     claim: str | None = None
@@ -200,9 +223,53 @@ class Comparison:
     higher_is_better: bool | None
     verdict: Verdict | None = None
     reason: str | None = None
+    detectable: float | None = None
+    floor: float | None = None
+    skill_delta: float | None = None
+    matched: Matched | None = None
 
     def __post_init__(self) -> None:
         _finite(self, "delta", "ci_low", "ci_high", "p_value", "p_adjusted", "baseline_value", "candidate_value")
+        _finite(self, "margin", "detectable", "floor", "skill_delta")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """How much a number of one model moves when the same texts are scored in other batches and another order."""
+
+    method: str
+    condition: str
+    seed: int
+    probe: str
+    metric: str
+    slice: str = "all"
+    change: float
+
+    def __post_init__(self) -> None:
+        _finite(self, "change")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What stands beside the models' skill: the best possible value, a bag of words, the most frequent class.
+
+    ``condition`` and ``seed`` are those of the training rows, None for what has not seen any. ``value`` is None exactly when ``note``
+    says why; otherwise ``note`` says what kind of number it is.
+    """
+
+    name: str
+    title: str
+    metric: str
+    condition: str | None = None
+    seed: int | None = None
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int
+    note: str
+
+    def __post_init__(self) -> None:
+        _finite(self, "value", "ci_low", "ci_high")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,85 +331,3 @@ class Units:
 
     planned: int
     completed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRecord:
-    """The whole result of a run: what ``audit.json`` holds and all that the report reads.
-
-    ``metrics`` are the records of every metric that was measured or claimed: a report needs no package but this one.
-    :class:`balora_audit.Audit` is the friendly view of it (pandas frames, rendering).
-    """
-
-    schema_version: str = SCHEMA_VERSION
-    tool: Json
-    created: str
-    status: Literal["complete", "incomplete", "empty"]
-    units: Units
-    config: Json
-    provenance: Json
-    models: tuple[ModelRow, ...]
-    probes: tuple[ProbeRow, ...] = ()
-    metrics: tuple[Metric, ...] = ()
-    cells: tuple[CellRow, ...]
-    claims: tuple[Claim, ...]
-    measurements: tuple[Measurement, ...]
-    comparisons: tuple[Comparison, ...]
-    series: tuple[Series, ...] = ()
-    samples: tuple[SampleTable, ...] = ()
-    warnings: tuple[str, ...] = ()
-    errors: tuple[Failure, ...] = ()
-
-    def to_json(self) -> str:
-        """Return the text of ``audit.json``: sorted keys are not used, the order of the fields is the schema's."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str, *, where: str = "audit.json") -> AuditRecord:
-        """Parse and validate the text of ``audit.json``; `where` names it in errors (`StoreError`)."""
-        from pydantic import ValidationError
-
-        try:
-            found = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise StoreError(f"{where} is not JSON ({error}); run `balora-audit compare` again to rebuild it") from error
-        version = found.get("schema_version") if isinstance(found, Mapping) else None
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"{where} has schema version {version!r}, this balora-audit reads {SCHEMA_VERSION!r}; "
-                "render it with the version named under its 'tool' key"
-            )
-        try:
-            return _adapter().validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise StoreError(f"{where} does not fit its schema at {place!r}: {first['msg']} ({error.error_count()} in all)") from error
-
-
-def read(run_dir: str | Path) -> AuditRecord:
-    """Read the audit of a run folder (or of an ``audit.json`` file). Raises `StoreError` when there is none."""
-    path = Path(run_dir)
-    if path.is_dir():
-        path = path / "audit.json"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise StoreError(f"{path} does not exist; `balora-audit compare --out {path.parent}` writes it") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} cannot be read: {error}") from error
-    return AuditRecord.from_json(text, where=str(path))
-
-
-def json_schema() -> Json:
-    """Return the JSON Schema of ``audit.json``; ``assets/audit.schema.json`` is a copy kept equal by a test."""
-    schema = _adapter().json_schema(mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-@cache
-def _adapter() -> TypeAdapter[AuditRecord]:
-    from pydantic import ConfigDict, TypeAdapter
-
-    AuditRecord.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    return TypeAdapter(AuditRecord)
