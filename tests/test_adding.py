@@ -96,7 +96,7 @@ class Length(Measure):
 
     metrics = (TEXT_LENGTH,)
 
-    def measure(self, context, scores, base, findings):
+    def measure(self, context, scores, beside, findings):
         """Add the mean."""
         ids = [example.id for example in context.dataset.test]
         findings.mean("text_length", np.array([len(example.text) for example in context.dataset.test]), ids)

@@ -25,7 +25,7 @@ class Invented(Measure):
         Metric(name=name, title=name, unit="share", higher_is_better=True, meaning="m", source="s", against_base=name) for name in NAMES
     )
 
-    def measure(self, context, scores, base, findings):
+    def measure(self, context, scores, beside, findings):
         raise NotImplementedError
 
 

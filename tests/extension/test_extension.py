@@ -113,7 +113,7 @@ class Numbers(Measure):
     def headlines(self, dataset, condition):
         return ("strange",)
 
-    def measure(self, context, scores, base, findings):
+    def measure(self, context, scores, beside, findings):
         if self.fails and context.method == "lora":
             raise ZeroDivisionError("nobody is perfect")
         ids = [example.id for example in context.dataset.test]

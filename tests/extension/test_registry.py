@@ -24,7 +24,7 @@ class Foreign(Measure):
         if probe is not None:
             self.probe = probe
 
-    def measure(self, context, scores, base, findings):
+    def measure(self, context, scores, beside, findings):
         raise NotImplementedError
 
 

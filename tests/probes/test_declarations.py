@@ -5,7 +5,7 @@ import pytest
 from planted import DATA, GOLD, answered, answering, changed_at, context, generation
 
 from balora_audit.metric import Metric
-from balora_audit.probes import PROBES, LabelScores, Measure, Probe
+from balora_audit.probes import PROBES, Beside, LabelScores, Measure, Probe
 from balora_audit.probes.recorded import recorded
 from balora_audit.records import Measurement
 from balora_audit.slices import ALL, CLEAN, Slice
@@ -57,7 +57,7 @@ def test_distances_from_the_base_are_trivial_against_it_and_group_metrics_always
 
 
 def rows_of(probe, here, scores, base=None):
-    return {(row.metric, row.slice) for row in PROBES[probe].measure(here, scores, base).measurements}
+    return {(row.metric, row.slice) for row in PROBES[probe].measure(here, scores, Beside(base=base)).measurements}
 
 
 def foretold(probe, here):
@@ -103,7 +103,7 @@ def test_headlines_are_those_of_the_data_and_the_condition():
 def test_findings_are_kept_by_slice_and_printed():
     here = context()
     scores = answered(PROBES["noise"].requests(here), **{"typo@3": changed_at(here, "typo", 3, 8)})
-    found = PROBES["noise"].measure(here, scores, None)
+    found = PROBES["noise"].measure(here, scores)
     assert {("accuracy", CLEAN), ("accuracy", Slice("noise", "typo", 3)), ("accuracy_drop", ALL)} <= found.scores.keys()
     assert {str(slice) for _, slice in found.scores} <= {row.slice for row in found.measurements}
 
@@ -111,14 +111,14 @@ def test_findings_are_kept_by_slice_and_printed():
 class Undeclared(Measure):
     metrics = (Metric(name="known", title="t", unit="share", higher_is_better=True, meaning="m", source="s"),)
 
-    def measure(self, context, scores, base, findings):
+    def measure(self, context, scores, beside, findings):
         findings.plain("unknown", 1.0, 1)
 
 
 def test_a_metric_that_is_not_declared_cannot_be_measured():
     probe = Probe(name="foreign", title="t", summary="s", measures=(Undeclared(),))
     with pytest.raises(ValueError, match="declares no metric 'unknown'; it has known"):
-        probe.measure(context(), {}, None)
+        probe.measure(context(), {})
 
 
 def test_measures_that_ask_for_different_texts_under_one_key_are_refused():

@@ -51,7 +51,7 @@ def test_a_run_is_complete_and_fits_its_schema(finished):
     assert json.loads(SCHEMA_PATH.read_text(encoding="utf-8")) == json_schema()
     assert found["status"] == "complete"
     assert found["units"]["planned"] == found["units"]["completed"] > 0
-    assert {row["probe"] for row in found["measurements"]} == {"noise", "imbalance", "collapse", "drift"}
+    assert {row["probe"] for row in found["measurements"]} == {"skill", "noise", "imbalance", "collapse", "drift"}
     assert (audit.folder / "report.html").is_file()
     assert (audit.folder / "config.yaml").is_file()
 
@@ -166,7 +166,7 @@ def test_the_same_seed_gives_identical_measurements_in_another_folder(finished, 
 def test_a_model_compared_with_itself_differs_by_nothing(finished):
     audit, settings = finished
     from balora_audit.config import resolve
-    from balora_audit.probes import PROBES
+    from balora_audit.probes import PROBES, Beside
 
     config = resolve({**settings, "models": ("base", "lora", "pissa", "balora")}, environment={})
     plan, store = make_plan(config), RunStore(audit.folder)
@@ -175,7 +175,7 @@ def test_a_model_compared_with_itself_differs_by_nothing(finished):
         if cell.context.method not in ("base", "balora"):
             continue
         scores = {key: read_scores(store, unit) for key, unit in cell.score_keys.items()}
-        found = {name: PROBES[name].measure(cell.context, scores, scores) for name in config.probes}
+        found = {name: PROBES[name].measure(cell.context, scores, Beside(base=scores, control=scores)) for name in config.active_probes}
         evidence[cell.id] = found
         evidence[cell.id._replace(method="twin of " + cell.context.method)] = found
     for name in ("base", "balora"):
