@@ -36,6 +36,13 @@ bracket lies outside 90–97 % is marked **!**, and so is a share of false findi
 | min | the smallest of three recalls |
 | rms_difference | the root mean square gap of two classes' recalls between two groups |
 | jackknife | the effective rank of eight features |
+| survival | shares of noisy copies on the items that both models answer correctly; the models of a pair are unequal in skill |
+| excess | one flip minus another of the same item, such as flips over placebo, or wrong labels over the control |
+| lean | the size of a difference of two shares of the same items |
+| cost | the mean over two classes of a recall lost |
+| gap squared | the mean squared gap of two classes' recalls between two groups, its sampling variance taken off |
+| wide rank | the effective rank of 576 features of 128 items |
+| wide CKA | the debiased CKA of 576 features of 128 items with another model's |
 
 Regenerate with `balora-audit calibrate --audits {audits} --seed {seed}`.
 """
@@ -43,6 +50,24 @@ Regenerate with `balora-audit calibrate --audits {audits} --seed {seed}`.
 _POWER = """Where 0 is planted, two checkpoints of one method still differ by their seeds: one seed of each finds that
 difference and cannot tell it from one between methods. Several seeds do not.
 """
+
+
+_MATCHED = """The claim *the candidate loses less accuracy under noise*, between a candidate that is more skilled by some amount (on the
+probit scale) and a baseline, 384 items. By its own interval such a claim judges skill: who is right more often has more to lose. The
+audit decides it on survival where skills are unequal. With no difference planted every *supported* and *contradicted* is false.
+"""
+
+
+def _matched(rows: list[dict[str, Any]]) -> list[str]:
+    """Return how often each verdict is given, by the claim's own interval and as it is decided."""
+    table = [
+        "| skill gap | planted | own interval: supported | own interval: contradicted | decided: supported | decided: contradicted |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        said = [_said(row[of][name]) for of in ("own", "decided") for name in ("supported", "contradicted")]
+        table.append(_line(f"{row['gap']:g}", f"{row['planted']:g}", *said))
+    return table
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -80,6 +105,7 @@ def write(found: dict[str, Any], out: Path) -> list[Path]:
         "## Power and dose–response on 150 items\n", _POWER, *drawings, "", *dose,
         "\n## Coverage and false findings, every cell\n", *lines(found),
         "\n## Intervals of one model\n", *single,
+        "\n## Claims at unequal skill\n", _MATCHED, *_matched(found["matched"]),
     ]  # fmt: skip
     written = {
         out / "calibration.json": json.dumps(found, indent=1, sort_keys=True, allow_nan=False),

@@ -6,31 +6,20 @@ checkpoint is the statistic over the population of items at its skill; that of a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from balora_audit.comparison.calibration.claimed import CLAIMED
+from balora_audit.comparison.calibration.kind import Kind, item_names, normal_items
 from balora_audit.metrics.spectral import OF_SINGULAR_VALUES, leave_group_out_singular_values, singular_values
 from balora_audit.stats import ItemScores, Jackknife
 from balora_audit.stats.items import Combine, FloatArray
 
-__all__ = ["KINDS", "Kind", "method_truth"]
+__all__ = ["KINDS", "method_truth"]
 
 _DIMENSIONS = 8
 _GROUPS = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of statistic: the metric that stands for it, how one model's evidence is drawn, and its truth at a skill."""
-
-    metric: str
-    items: Callable[[int, np.random.Generator], FloatArray]
-    draw: Callable[[FloatArray, float, np.random.Generator], ItemScores | Jackknife]
-    truth: Callable[[float], float]
 
 
 def method_truth(kind: Kind, skill: float, tau: float) -> float:
@@ -39,40 +28,32 @@ def method_truth(kind: Kind, skill: float, tau: float) -> float:
     return float(sum(w * kind.truth(skill + tau * x) for x, w in zip(nodes, weights, strict=True)) / weights.sum())
 
 
-def _ids(n: int) -> tuple[str, ...]:
-    return tuple(map(str, range(n)))
-
-
-def _normal(n: int, rng: np.random.Generator) -> FloatArray:
-    return rng.normal(size=n)
-
-
 def _right(offset_N: FloatArray, easy_N: FloatArray, skill: float, rng: np.random.Generator) -> FloatArray:
     return (rng.random(len(easy_N)) < norm.cdf(offset_N + easy_N + skill)).astype(np.float64)
 
 
 def _rate(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
-    return ItemScores.mean_of(_ids(len(easy_N)), _right(np.full(len(easy_N), 0.8), easy_N, skill, rng))
+    return ItemScores.mean_of(item_names(len(easy_N)), _right(np.full(len(easy_N), 0.8), easy_N, skill, rng))
 
 
 def _mean(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
-    return ItemScores.mean_of(_ids(len(easy_N)), np.exp(0.5 * easy_N) + skill + rng.normal(0, 0.5, len(easy_N)))
+    return ItemScores.mean_of(item_names(len(easy_N)), np.exp(0.5 * easy_N) + skill + rng.normal(0, 0.5, len(easy_N)))
 
 
 def _ratio(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
     tokens_N = 5.0 + np.floor(40 * norm.cdf(easy_N))  # long items are the same for both models
     noise_N = rng.gamma(4, 0.25, len(easy_N))
-    return ItemScores(ids=_ids(len(easy_N)), numerators=(tokens_N * noise_N * 0.2 * np.exp(skill))[None], denominators=tokens_N[None])
+    return ItemScores(ids=item_names(len(easy_N)), numerators=(tokens_N * noise_N * 0.2 * np.exp(skill))[None], denominators=tokens_N[None])
 
 
 def _skewed(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
-    return ItemScores.mean_of(_ids(len(easy_N)), np.exp(easy_N + skill + rng.normal(0, 0.3, len(easy_N))))
+    return ItemScores.mean_of(item_names(len(easy_N)), np.exp(easy_N + skill + rng.normal(0, 0.3, len(easy_N))))
 
 
 def _drop(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
     """Draw a clean and a noisy answer of the same item: the accuracy drop of an item is −1, 0 or 1, mostly 0."""
     clean_N, noisy_N = (easy_N + rng.normal(0, 0.3, len(easy_N)) < offset for offset in _drop_offsets(skill))
-    return ItemScores.mean_of(_ids(len(easy_N)), clean_N.astype(np.float64) - noisy_N)
+    return ItemScores.mean_of(item_names(len(easy_N)), clean_N.astype(np.float64) - noisy_N)
 
 
 def _drop_offsets(skill: float) -> tuple[float, float]:
@@ -86,7 +67,7 @@ _KNOWN = np.array([1.6, 0.9, 0.3])
 
 def _recalls(classes_N: NDArray[np.int64], right_N: FloatArray, combine: Combine) -> ItemScores:
     inside_KN = np.stack([classes_N == c for c in range(3)]).astype(np.float64)
-    return ItemScores(ids=_ids(len(right_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine=combine)
+    return ItemScores(ids=item_names(len(right_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine=combine)
 
 
 def _balanced(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScores:
@@ -104,7 +85,7 @@ def _gap(easy_N: FloatArray, skill: float, rng: np.random.Generator) -> ItemScor
     classes_N, groups_N = index % 2, index // 2 % 2
     inside_KN = np.stack([(classes_N == c) & (groups_N == g) for g in (1, 0) for c in range(2)]).astype(np.float64)
     right_N = _right(np.asarray((groups_N - 0.5) * (1.2 + skill), dtype=np.float64), easy_N, 0.0, rng)
-    return ItemScores(ids=_ids(len(easy_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine="rms_difference")
+    return ItemScores(ids=item_names(len(easy_N)), numerators=inside_KN * right_N, denominators=inside_KN, combine="rms_difference")
 
 
 def _scales(skill: float) -> FloatArray:
@@ -133,20 +114,21 @@ def _gap_truth(skill: float) -> float:
 
 
 KINDS: dict[str, Kind] = {
-    "rate": Kind(metric="accuracy", items=_normal, draw=_rate, truth=lambda s: float(norm.cdf((0.8 + s) / np.sqrt(2)))),
-    "mean": Kind(metric="unexplained_rise", items=_normal, draw=_mean, truth=lambda s: float(np.exp(0.125) + s)),
-    "ratio": Kind(metric="kl_per_token", items=_normal, draw=_ratio, truth=lambda s: float(0.2 * np.exp(s))),
-    "skewed mean": Kind(metric="counterfactual_shift", items=_normal, draw=_skewed, truth=lambda s: float(np.exp(s + 0.5 + 0.045))),
+    "rate": Kind(metric="accuracy", items=normal_items, draw=_rate, truth=lambda s: float(norm.cdf((0.8 + s) / np.sqrt(2)))),
+    "mean": Kind(metric="unexplained_rise", items=normal_items, draw=_mean, truth=lambda s: float(np.exp(0.125) + s)),
+    "ratio": Kind(metric="kl_per_token", items=normal_items, draw=_ratio, truth=lambda s: float(0.2 * np.exp(s))),
+    "skewed mean": Kind(metric="counterfactual_shift", items=normal_items, draw=_skewed, truth=lambda s: float(np.exp(s + 0.5 + 0.045))),
     "drop": Kind(
         metric="accuracy_drop",
-        items=_normal,
+        items=normal_items,
         draw=_drop,
         truth=lambda s: float(np.subtract(*norm.cdf(np.array(_drop_offsets(s)) / np.sqrt(1.09)))),
     ),
     "balanced": Kind(
-        metric="balanced_accuracy", items=_normal, draw=_balanced, truth=lambda s: float(norm.cdf((_KNOWN + s) / np.sqrt(2)).mean())
+        metric="balanced_accuracy", items=normal_items, draw=_balanced, truth=lambda s: float(norm.cdf((_KNOWN + s) / np.sqrt(2)).mean())
     ),
-    "min": Kind(metric="worst_class_recall", items=_normal, draw=_worst, truth=lambda s: float(norm.cdf(s / np.sqrt(2)))),
-    "rms_difference": Kind(metric="tpr_gap_rms", items=_normal, draw=_gap, truth=_gap_truth),
+    "min": Kind(metric="worst_class_recall", items=normal_items, draw=_worst, truth=lambda s: float(norm.cdf(s / np.sqrt(2)))),
+    "rms_difference": Kind(metric="tpr_gap_rms", items=normal_items, draw=_gap, truth=_gap_truth),
     "jackknife": Kind(metric="effective_rank", items=_features, draw=_rank, truth=_rank_truth),
+    **CLAIMED,
 }

@@ -9,14 +9,16 @@ from typing import Any, cast
 import numpy as np
 
 from balora_audit.cells import CellId
-from balora_audit.comparison.calibration.simulate import KINDS, Kind, method_truth
+from balora_audit.comparison.calibration.kind import Kind
+from balora_audit.comparison.calibration.matched import GAPS, matched_cell
+from balora_audit.comparison.calibration.simulate import KINDS, method_truth
 from balora_audit.comparison.compare import compare_all
 from balora_audit.config import AuditConfig
 from balora_audit.probes import PROBES, Context, Findings, Probe
 from balora_audit.progress import Progress
 from balora_audit.records import Claim, Comparison
 from balora_audit.slices import ALL
-from balora_audit.stats import Jackknife, interval, jackknife_interval, wilson
+from balora_audit.stats import Jackknife, interval, wilson
 
 __all__ = ["calibrate"]
 
@@ -47,15 +49,23 @@ def calibrate(audits: int, seed: int, progress: Progress, *, fast: bool = False)
     One seed: the truth is that of the two checkpoints, equal in skill where no effect is planted. More: that of the method.
     """
     sizes, counts = ((150,), (1, 3)) if fast else ((50, 150, 400), (1, 2, 3, 5))
-    cells = [cell for kind in KINDS for n in sizes for seeds in counts for cell in _of(kind, n, seeds)]
+    kinds = {name: kind for name, kind in KINDS.items() if not fast or kind.share == 1}
+    cells = [
+        cell
+        for name, kind in kinds.items()
+        for n in _sizes(kind, sizes)
+        for seeds in (counts if kind.share == 1 else (1, 3))
+        for cell in _of(name, n, seeds)
+    ]
     powers = [
         Cell(kind=kind, n=_POWER_ITEMS, seeds=seeds, effect=effect, tau=TAU)
         for kind in POWER_KINDS
         for seeds in counts
         for effect in EFFECTS
     ]
-    single = [(kind, n) for kind in KINDS for n in sizes]
-    progress.stage("simulated audits", len(cells) + len(powers) + len(single), "cells")
+    single = [(name, n) for name, kind in kinds.items() for n in _sizes(kind, sizes)]
+    unequal = [(gap, planted) for planted in (0.0, PLANTED) for gap in (GAPS if not fast else GAPS[::2])]
+    progress.stage("simulated audits", len(cells) + len(powers) + len(single) + len(unequal), "cells")
     found: dict[str, Any] = {
         "audits": audits,
         "seed": seed,
@@ -73,7 +83,20 @@ def calibrate(audits: int, seed: int, progress: Progress, *, fast: bool = False)
     for kind, n in single:
         found["single"].append(_single(kind, n, audits, seed))
         progress.advance()
+    found["matched"] = []
+    for gap, planted in unequal:
+        found["matched"].append(matched_cell(gap, planted, audits, _generator(seed, "matched", gap, planted)))
+        progress.advance()
     return found
+
+
+def _sizes(kind: Kind, common: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the numbers of items that a kind is simulated with: its own, or those that all others have."""
+    return common if kind.sizes is None else tuple(n for n in kind.sizes if len(common) > 1 or n in common)
+
+
+def _audits(kind: Kind, audits: int) -> int:
+    return max(1, round(kind.share * audits))
 
 
 def _of(kind: str, n: int, seeds: int) -> list[Cell]:
@@ -89,6 +112,7 @@ def _generator(seed: int, name: str, *numbers: float) -> np.random.Generator:
 
 def _cell(cell: Cell, audits: int, seed: int) -> dict[str, Any]:
     kind = KINDS[cell.kind]
+    audits = _audits(kind, audits)
     rng = _generator(seed, cell.kind, cell.n, cell.seeds, cell.effect, cell.tau)
     config = AuditConfig(models=("base", "lora", "balora"), seeds=tuple(range(cell.seeds)), resamples=_RESAMPLES)
     claim = Claim(
@@ -118,12 +142,13 @@ def _cell(cell: Cell, audits: int, seed: int) -> dict[str, Any]:
 def _single(name: str, n: int, audits: int, seed: int) -> dict[str, Any]:
     """Count how often the interval of one model covers its truth."""
     kind = KINDS[name]
+    audits = _audits(kind, audits)
     rng = _generator(seed, f"single {name}", n)
     hits, given = 0, 0
     for _ in range(audits):
         scores = kind.draw(kind.items(n, rng), 0.0, rng)
         if isinstance(scores, Jackknife):
-            bounds: tuple[float, float] | None = jackknife_interval(scores.estimate, scores.left_out)
+            bounds: tuple[float, float] | None = scores.interval()
         else:
             bounds = interval(scores, n_resamples=_RESAMPLES)
         if bounds is not None:
