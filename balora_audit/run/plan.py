@@ -161,7 +161,7 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         if config.chat_template:
             raise ConfigurationError("--chat-template is for models that answer with text, and this one gets a classification head")
         dataset = replace(dataset, prompt="{text}", general=())  # a head reads the bare text, and predicts no words
-    if config.chat_template and not model.has_chat_template:
+    if config.chat_template and model.has_chat_template is False:
         raise ConfigurationError(f"--chat-template: {model.name!r} brings no chat template")
     check_modules(config, methods.values(), model, head)
     dtype, reason = choose_format(config, methods, device, model)
