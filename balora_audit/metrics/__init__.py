@@ -11,10 +11,16 @@ from balora_audit.metrics.classification import (
     prior_shift,
     worst_class_recall,
 )
-from balora_audit.metrics.fairness import demographic_parity_difference, equalized_odds_difference, tpr_gap
+from balora_audit.metrics.fairness import (
+    demographic_parity_difference,
+    equalized_odds_difference,
+    tpr_gap,
+    tpr_gap_null,
+    tpr_gap_squared,
+)
 from balora_audit.metrics.geometry import nc1
 from balora_audit.metrics.neighbours import knn_correct, silhouettes
-from balora_audit.metrics.robustness import agreement, flip_rate, mce, memorisation, relative_drop, severity_area
+from balora_audit.metrics.robustness import agreement, flip_rate, mce, memorisation, relative_drop, relative_mce, severity_area
 from balora_audit.metrics.similarity import anisotropy, linear_cka, principal_angles
 from balora_audit.metrics.spectral import (
     OF_SINGULAR_VALUES,
@@ -26,6 +32,8 @@ from balora_audit.metrics.spectral import (
     normalised_spectrum,
     participation_ratio,
     power_law_alpha,
+    rank_curve,
+    rankme,
     singular_value_entropy,
     singular_values,
     stable_rank,
@@ -68,7 +76,10 @@ __all__ = [
     "power_law_alpha",
     "principal_angles",
     "prior_shift",
+    "rank_curve",
+    "rankme",
     "relative_drop",
+    "relative_mce",
     "severity_area",
     "silhouettes",
     "singular_value_entropy",
@@ -76,5 +87,7 @@ __all__ = [
     "stable_rank",
     "streamed_cka",
     "tpr_gap",
+    "tpr_gap_null",
+    "tpr_gap_squared",
     "worst_class_recall",
 ]

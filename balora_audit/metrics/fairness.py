@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from balora_audit.metrics.arrays import Int, labels, of_one_length
+from balora_audit.metrics.arrays import Float, Int, labels, of_one_length
 from balora_audit.metrics.ratios import Combine, Ratios
 
 __all__ = [
@@ -23,8 +23,10 @@ __all__ = [
     "equalized_odds_difference",
     "equalized_odds_difference_ratios",
     "tpr_gap",
+    "tpr_gap_null",
     "tpr_gap_ratios",
     "tpr_gap_rms_ratios",
+    "tpr_gap_squared",
     "worst_group_accuracy_ratios",
 ]
 
@@ -47,11 +49,7 @@ def tpr_gap(y: Any, p: Any, group: Any, *, pair: tuple[Any, Any] | None = None) 
     groups are left out. Their root mean square is the summary used in verdicts.
     """
     true, _, of = _checked(y, p, group)
-    if pair is None:
-        names = np.unique(of)
-        if len(names) != 2:
-            raise ValueError(f"name the pair of groups; there are {len(names)}: {names.tolist()}")
-        pair = (names[0], names[1])
+    pair = _two(of, pair)
     return {c: tpr_gap_ratios(y, p, group, of_class=c, pair=pair).defined_value() for c in classes_of_both(true, of, pair)}
 
 
@@ -73,6 +71,59 @@ def tpr_gap_rms_ratios(y: Any, p: Any, group: Any, *, pair: tuple[Any, Any]) -> 
     true, answer, of = _checked(y, p, group)
     classes = classes_of_both(true, of, pair)
     return _ratios([_recall(true, answer, of == name, c) for name in pair for c in classes], len(true), "rms_difference")
+
+
+def tpr_gap_squared(y: Any, p: Any, group: Any, *, pair: tuple[Any, Any] | None = None) -> float:
+    """Return the mean squared gap between two groups' recalls over classes, its sampling variance taken off (METHODS §5).
+
+    With n₁, n₂ items of a class and recalls p₁, p₂: ``(p₁ − p₂)² − p₁(1 − p₁)/(n₁ − 1) − p₂(1 − p₂)/(n₂ − 1)``, which is 0 on average where
+    the recalls are equal, however few items there are. Classes with fewer than two items of a group are left out.
+
+    Raises
+    ------
+    ValueError
+        No class has two items of both groups.
+
+    Examples
+    --------
+    >>> y, group = np.zeros(8, dtype=int), np.array(["a"] * 4 + ["b"] * 4)
+    >>> round(tpr_gap_squared(y, np.array([0, 0, 0, 0, 1, 1, 1, 1]), group), 3), round(tpr_gap_squared(y, np.array([0, 1] * 4), group), 3)
+    (1.0, -0.167)
+    """
+    true, answer, of = _checked(y, p, group)
+    first, second = _two(of, pair)
+    found = []
+    for c in classes_of_both(true, of, (first, second)):
+        rights = [(answer == c)[(true == c) & (of == name)] for name in (first, second)]
+        if min(len(right) for right in rights) < 2:
+            continue
+        (one, n_one), (two, n_two) = ((float(right.mean()), len(right)) for right in rights)
+        found.append((one - two) ** 2 - one * (1 - one) / (n_one - 1) - two * (1 - two) / (n_two - 1))
+    if not found:
+        raise ValueError("no class has two items of both groups")
+    return float(np.mean(found))
+
+
+def tpr_gap_null(y: Any, p: Any, group: Any, *, permutations: int, seed: int, pair: tuple[Any, Any] | None = None) -> Float:
+    """Return root mean square gaps with the two groups shuffled within each class, (permutations,): what chance alone shows.
+
+    Raises
+    ------
+    ValueError
+        No class has items of both groups.
+    """
+    true, answer, of = _checked(y, p, group)
+    first, second = _two(of, pair)
+    rng = np.random.default_rng(seed)
+    squares = []
+    for c in classes_of_both(true, of, (first, second)):
+        inside = (true == c) & ((of == first) | (of == second))
+        right, count = (answer == c)[inside], int((inside & (of == first)).sum())
+        hits = rng.hypergeometric(int(right.sum()), int((~right).sum()), count, size=permutations)
+        squares.append((hits / count - (right.sum() - hits) / (len(right) - count)) ** 2)
+    if not squares:
+        raise ValueError("no class has items of both groups")
+    return np.asarray(np.sqrt(np.mean(squares, axis=0)))
 
 
 def demographic_parity_difference(y: Any, p: Any, group: Any) -> float:
@@ -131,6 +182,16 @@ def _checked(y: Any, p: Any, group: Any) -> tuple[Int, Int, NDArray[Any]]:
     true, answer, of = labels(y, name="y"), labels(p, name="p"), np.asarray(group)
     of_one_length(y=true, p=answer, group=of)
     return true, answer, of
+
+
+def _two(of: NDArray[Any], pair: tuple[Any, Any] | None) -> tuple[Any, Any]:
+    """Return the two groups: those that are named, or the only two there are."""
+    if pair is not None:
+        return pair
+    names = np.unique(of)
+    if len(names) != 2:
+        raise ValueError(f"name the pair of groups; there are {len(names)}: {names.tolist()}")
+    return names[0], names[1]
 
 
 def _classes(true: Int, answer: Int, classes: Sequence[int] | None) -> Iterable[int]:

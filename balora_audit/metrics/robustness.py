@@ -20,6 +20,7 @@ __all__ = [
     "memorisation_ratios",
     "recovery_ratios",
     "relative_drop",
+    "relative_mce",
     "severity_area",
 ]
 
@@ -85,6 +86,26 @@ def severity_area(severities: Sequence[float], values: Any) -> float:
     if x.ndim != 1 or x.shape != y.shape or len(x) < 2 or (np.diff(x) <= 0).any():
         raise ValueError("need at least two ascending severities and one value for each")
     return float(np.trapezoid(y, x) / (x[-1] - x[0]))
+
+
+def relative_mce(errors: Any, clean: float, base_errors: Any, base_clean: float) -> float:
+    """Return the relative mean corruption error: ``mean over kinds of Σ_s (E − E_clean) / Σ_s (E_base − E_base,clean)``.
+
+    As `mce`, with the error on clean texts taken off on both sides: what noise adds (Hendrycks & Dietterich 2019, arXiv 1903.12261).
+
+    Raises
+    ------
+    ValueError
+        Some kind of noise adds nothing to the base's errors: the ratio is undefined.
+    """
+    mine: Float = np.asarray(errors, dtype=np.float64)
+    base: Float = np.asarray(base_errors, dtype=np.float64)
+    if mine.ndim != 2 or mine.shape != base.shape:
+        raise ValueError(f"need two (kinds, severities) matrices of one shape, got {mine.shape} and {base.shape}")
+    rise_K, base_rise_K = (mine - clean).sum(axis=1), (base - base_clean).sum(axis=1)
+    if (base_rise_K <= 0).any():
+        raise ValueError("some kind of noise adds nothing to the base's errors: the ratio is undefined")
+    return float((rise_K / base_rise_K).mean())
 
 
 def mce(errors: Any, base_errors: Any) -> float:

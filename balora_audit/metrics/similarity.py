@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from balora_audit.metrics.arrays import Float, matrix, numpy_of
 from balora_audit.metrics.spectral import leading_directions
-from balora_audit.metrics.streamed import BLOCK_ROWS, streamed_cka
+from balora_audit.metrics.streamed import BLOCK_ROWS, ratio_of_hsic, streamed_cka, unbiased_hsic
 
 __all__ = ["anisotropy", "linear_cka", "principal_angles"]
 
@@ -16,12 +17,34 @@ _MANY = 16384
 """Beyond so many items the matrices are read in blocks, and none is copied as a whole."""
 
 
-def linear_cka(x: Any, y: Any, *, center: bool = True) -> float:
-    """Return linear CKA ``‖YᵀX‖_F² / (‖XᵀX‖_F ‖YᵀY‖_F)``, 0 to 1 (Kornblith et al. 2019).
+def linear_cka(x: Any, y: Any, *, center: bool = True, debiased: bool = False) -> float:
+    """Return linear CKA of (N, D₁) and (N, D₂) on the same items in the same order.
 
-    Unchanged by rotations and isotropic scaling of either side. (N, D₁) and (N, D₂) on the same items in the same order.
+    Unchanged by rotations and isotropic scaling of either side.
+
+    Parameters
+    ----------
+    center : bool
+        Whether the features are centred first. The debiased estimator does that by itself.
+    debiased : bool
+        By default ``‖YᵀX‖_F² / (‖XᵀX‖_F ‖YᵀY‖_F)``, 0 to 1 (Kornblith et al. 2019), which grows with the dimensions over the items: two
+        independent matrices of 128 × 576 have 0.82. Debiased: ``HSIC₁(K, L) / √(HSIC₁(K, K)·HSIC₁(L, L))`` with the unbiased estimator of
+        Song et al. 2012 (Murphy et al. 2024, arXiv 2405.01012), around 0 there, and at most 1.
+
+    Raises
+    ------
+    ValueError
+        The features of one side are all the same, or there are fewer than four items for the debiased estimator.
+
+    Examples
+    --------
+    >>> x, y = np.random.default_rng(0).normal(size=(2, 128, 576))
+    >>> round(linear_cka(x, y), 1), abs(linear_cka(x, y, debiased=True)) < 0.05, round(linear_cka(x, x, debiased=True), 6)
+    (0.8, True, 1.0)
     """
     left, right = numpy_of(x), numpy_of(y)
+    if debiased:
+        return _debiased(left, right)
     if center and left.ndim == right.ndim == 2 and len(left) == len(right) > max(_MANY, left.shape[1], right.shape[1]):
         blocks = range(0, len(left), BLOCK_ROWS)
         return streamed_cka((left[start : start + BLOCK_ROWS], right[start : start + BLOCK_ROWS]) for start in blocks)
@@ -37,6 +60,24 @@ def linear_cka(x: Any, y: Any, *, center: bool = True) -> float:
     if own == 0 or other == 0:
         raise ValueError("all features of one side are the same: CKA is undefined")
     return min(1.0, cross / (own * other))
+
+
+def _debiased(left: NDArray[Any], right: NDArray[Any]) -> float:
+    if left.ndim == right.ndim == 2 and len(left) == len(right) and len(left) >= max(left.shape[1], right.shape[1]):
+        blocks = range(0, len(left), BLOCK_ROWS)
+        return streamed_cka(((left[at : at + BLOCK_ROWS], right[at : at + BLOCK_ROWS]) for at in blocks), debiased=True)
+    a, b = matrix(left, center=True), matrix(right, center=True, name="y")
+    if len(a) != len(b):
+        raise ValueError(f"x and y must be features of the same items, got {len(a)} and {len(b)} rows")
+    k, m = a @ a.T, b @ b.T
+    return ratio_of_hsic(*(_hsic_of_grams(one, other) for one, other in ((k, m), (k, k), (m, m))))
+
+
+def _hsic_of_grams(k_NN: Float, m_NN: Float) -> float:
+    """Return HSIC₁ of two Gram matrices (Song et al. 2012, eq. 5)."""
+    k, m = k_NN - np.diag(np.diag(k_NN)), m_NN - np.diag(np.diag(m_NN))
+    rows_k, rows_m = k.sum(axis=1), m.sum(axis=1)
+    return unbiased_hsic(len(k), float((k * m).sum()), float(rows_k.sum()), float(rows_m.sum()), float(rows_k @ rows_m))
 
 
 def principal_angles(x: Any, y: Any, k: int, *, center: bool = True) -> Float:

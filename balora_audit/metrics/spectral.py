@@ -6,7 +6,7 @@ unless ``center=False``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ __all__ = [
     "normalised_spectrum",
     "participation_ratio",
     "power_law_alpha",
+    "rank_curve",
+    "rankme",
     "singular_value_entropy",
     "singular_values",
     "stable_rank",
@@ -116,6 +118,32 @@ def singular_value_entropy(x: Any, *, center: bool = True) -> float:
 def effective_rank(x: Any, *, center: bool = True) -> float:
     """Return ``exp(SVE)``, 1 to rank (Roy & Vetterli 2007)."""
     return OF_SINGULAR_VALUES["effective_rank"](singular_values(x, center=center))
+
+
+def rankme(x: Any) -> float:
+    """Return RankMe: the same of the features as they are, not centred, 1 to rank (Garrido et al. 2023)."""
+    return effective_rank(x, center=False)
+
+
+def rank_curve(x: Any, sizes: Sequence[int], *, seed: int, draws: int = 2) -> Float:
+    """Return the effective rank over the number of items, (S,): a rank is read with its N.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Numbers of items, 2 to N.
+    seed, draws
+        Of the subsets, drawn without replacement; the mean over `draws` of them, one where all items are taken.
+    """
+    raw = numpy_of(x)
+    if any(not 2 <= size <= len(raw) for size in sizes):
+        raise ValueError(f"sizes must be within 2 and {len(raw)} items, got {list(sizes)}")
+    rng = np.random.default_rng(seed)
+    found = []
+    for size in sizes:
+        chosen = [np.sort(rng.permutation(len(raw))[:size]) for _ in range(draws if size < len(raw) else 1)]
+        found.append(float(np.mean([effective_rank(raw[rows]) for rows in chosen])))
+    return np.array(found)
 
 
 def largest_singular_value_ratio(x: Any, *, center: bool = True) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from balora_audit.stats.corrections import holm
 from balora_audit.stats.intervals import interval
 from balora_audit.stats.items import ItemScores
-from balora_audit.stats.jackknife import Jackknife, jackknife_interval, jackknife_se, paired_jackknife
+from balora_audit.stats.jackknife import Jackknife, paired_jackknife
 from balora_audit.stats.paired import PairedResult, paired
 from balora_audit.stats.rates import paired_rate_interval, wilson
 from balora_audit.stats.seeds import over_seeds
@@ -20,8 +20,6 @@ __all__ = [
     "bootstrap_weights",
     "holm",
     "interval",
-    "jackknife_interval",
-    "jackknife_se",
     "mcnemar_exact",
     "minimum_detectable_effect",
     "over_seeds",

@@ -6,7 +6,7 @@ Resampling items is one matrix product for all replicates of all the ratios that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,15 @@ class ItemScores(Ratios):
     ----------
     ids : tuple of str, length N
         Unique item ids.
+    common : bool
+        Whether the denominators say on which items a model qualifies (such as those that it answers correctly on clean text), so that two
+        models are compared on the items on which both do.
     excluded : int
         How many items were left out because one of their numbers was not finite; counted here, never passed in.
     """
 
     ids: tuple[str, ...]
+    common: bool = False
     excluded: int = field(default=0, init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +69,12 @@ class ItemScores(Ratios):
             numerators=self.numerators[:, index],
             denominators=self.denominators[:, index],
             combine=self.combine,
+            common=self.common,
         )
+
+    def where(self, counting_KN: FloatArray) -> ItemScores:
+        """Return the same scores with the items left out of each ratio for which `counting_KN`, (K, N) of 0 and 1, is 0."""
+        return replace(self, numerators=self.numerators * counting_KN, denominators=self.denominators * counting_KN)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready mapping (exact: floats are written in full)."""
@@ -74,6 +83,7 @@ class ItemScores(Ratios):
             "numerators": self.numerators.tolist(),
             "denominators": self.denominators.tolist(),
             "combine": self.combine,
+            "common": self.common,
         }
 
     @classmethod
@@ -85,4 +95,5 @@ class ItemScores(Ratios):
             numerators=np.asarray(found["numerators"], dtype=np.float64).reshape(-1, count),
             denominators=np.asarray(found["denominators"], dtype=np.float64).reshape(-1, count),
             combine=found["combine"],
+            common=found.get("common", False),
         )

@@ -6,7 +6,7 @@ import math
 
 from scipy.stats import norm
 
-__all__ = ["paired_rate_interval", "wilson"]
+__all__ = ["paired_rate_error", "paired_rate_interval", "wilson"]
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -43,6 +43,12 @@ def paired_rate_interval(only_candidate: int, only_baseline: int, n: int, level:
     """
     if n <= 0 or min(only_candidate, only_baseline) < 0 or only_candidate + only_baseline > n:
         raise ValueError(f"need counts of discordant pairs within n > 0, got {only_candidate} and {only_baseline} of {n}")
+    centre = (only_candidate - only_baseline) / (n + 2)
+    half = float(norm.ppf(0.5 + level / 2)) * paired_rate_error(only_candidate, only_baseline, n)
+    return max(-1.0, centre - half), min(1.0, centre + half)
+
+
+def paired_rate_error(only_candidate: int, only_baseline: int, n: int) -> float:
+    """Return the standard error of that interval: of a difference of two rates, with a pseudo-count of each kind of discordant pair."""
     a, b = (only_candidate + 1) / (n + 2), (only_baseline + 1) / (n + 2)
-    half = float(norm.ppf(0.5 + level / 2)) * math.sqrt((a + b - (a - b) ** 2) / (n + 2))
-    return max(-1.0, a - b - half), min(1.0, a - b + half)
+    return math.sqrt((a + b - (a - b) ** 2) / (n + 2))

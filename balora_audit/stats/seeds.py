@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 from balora_audit.stats.items import FloatArray
+from balora_audit.stats.verdicts import POWER
 
-__all__ = ["over_seeds"]
+__all__ = ["OverSeeds", "over_seeds"]
 
 _LEAST = 0.5
 _SMALLEST = 1e-12
 
 
-def over_seeds(
-    by_seed_S: FloatArray, covariance_SS: FloatArray, item_freedom: int, level: float, *, crossed: bool
-) -> tuple[tuple[float, float] | None, float]:
-    """Return the interval of the mean over seeds, and its p-value; without any spread, None and 1.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverSeeds:
+    """What several seeds say of a difference; ``detectable`` is the sum of its half widths at the level and at 80 % power, one-sided."""
+
+    bounds: tuple[float, float] | None
+    p_value: float
+    detectable: float | None
+
+
+def over_seeds(by_seed_S: FloatArray, covariance_SS: FloatArray, item_freedom: int, level: float, *, crossed: bool) -> OverSeeds:
+    """Return the interval of the mean over seeds, its p-value and the detectable difference; without any spread, None, 1 and None.
 
     Parameters
     ----------
@@ -48,7 +57,7 @@ def over_seeds(
     shared = max(0.0, float((covariance_SS.sum() - np.trace(covariance_SS)) / (seeds * (seeds - 1)))) if crossed else 0.0
     between = float(by_seed_S.var(ddof=1)) / seeds
     if not 0 < between + items < math.inf:
-        return None, 1.0
+        return OverSeeds(bounds=None, p_value=1.0, detectable=None)
 
     def half_width(alpha: float) -> float:
         of_seeds, of_items = -float(stdtrit(seeds - 1, alpha / 2)), -float(stdtrit(item_freedom, alpha / 2))
@@ -60,4 +69,4 @@ def over_seeds(
     half = half_width(1 - level)
     certain = abs(delta) >= half_width(_SMALLEST)
     p_value = _SMALLEST if certain else float(brentq(lambda alpha: half_width(alpha) - abs(delta), _SMALLEST, 1.0, xtol=1e-12))
-    return (delta - half, delta + half), p_value
+    return OverSeeds(bounds=(delta - half, delta + half), p_value=p_value, detectable=half + half_width(2 * (1 - POWER)))

@@ -31,11 +31,14 @@ class Spread:
 
     def interval(self, level: float) -> tuple[float, float]:
         """Return ``estimate ± q·error``; q is the quantile of the deviations, or a normal one where there are none."""
+        half = self.quantile(level) * self.error
+        return self.estimate - half, self.estimate + half
+
+    def quantile(self, level: float) -> float:
+        """Return q of ``P(|deviation| ≤ q) = level``: of the resamples' deviations, or a normal one where there are none."""
         if self.deviations is None:
-            quantile = float(norm.ppf(0.5 + level / 2))
-        else:
-            quantile = float(self.deviations[_place(len(self.deviations), level)])
-        return self.estimate - quantile * self.error, self.estimate + quantile * self.error
+            return float(norm.ppf(0.5 + level / 2))
+        return float(self.deviations[_place(len(self.deviations), level)])
 
     def p_value(self) -> float:
         """Return the two-sided p-value of *the estimate is 0*; by resamples never 0 (Davison & Hinkley 1997, §4.4)."""
@@ -111,6 +114,7 @@ def _with(scores: ItemScores, hits: tuple[int, ...]) -> ItemScores:
         numerators=np.concatenate([scores.numerators, *(hit * one_KK for hit in hits)], axis=1),
         denominators=np.concatenate([scores.denominators, *(one_KK for _ in hits)], axis=1),
         combine=scores.combine,
+        common=scores.common,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from scipy.stats import norm
-
 from balora_audit.records import Verdict
 
-__all__ = ["minimum_detectable_effect", "verdict"]
+__all__ = ["POWER", "minimum_detectable_effect", "verdict"]
+
+POWER = 0.8
+"""With which an effect that is called detectable is found."""
 
 
 def verdict(ci_low: float | None, ci_high: float | None, margin: float, higher_is_better: bool) -> Verdict:
@@ -35,10 +36,16 @@ def verdict(ci_low: float | None, ci_high: float | None, margin: float, higher_i
     return "inconclusive"
 
 
-def minimum_detectable_effect(ci_low: float, ci_high: float, level: float = 0.95, power: float = 0.8) -> float:
-    """Return the smallest true difference that this design would tell from 0 with the given power.
+def minimum_detectable_effect(margin: float, detectable: float) -> float:
+    """Return the smallest true difference of which a design would make *supported* with 80 % power.
 
-    The interval's half width gives the standard error (normal approximation); the effect is ``(z_{1−α/2} + z_power)·SE``.
+    Parameters
+    ----------
+    margin : float
+        δ, 0 or more: an interval that only excludes 0 supports nothing.
+    detectable : float
+        ``(q₀.₉₇₅ + q₀.₈)·SE`` with the quantiles of the interval (`PairedResult.detectable`).
     """
-    z = float(norm.ppf(0.5 + level / 2))
-    return (z + float(norm.ppf(power))) * (ci_high - ci_low) / (2 * z)
+    if margin < 0 or detectable < 0:
+        raise ValueError(f"margin and detectable difference must be 0 or more, got {margin} and {detectable}")
+    return margin + detectable

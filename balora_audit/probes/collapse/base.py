@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -21,8 +22,8 @@ TO_BASE = (
         title="CKA to base",
         unit="ratio",
         higher_is_better=None,
-        meaning="Linear centred kernel alignment with the base model's features; 1 is the same geometry.",
-        source="Kornblith et al. 2019; METHODS §6",
+        meaning="Linear centred kernel alignment with the base model's features, debiased: 1 is the same geometry, 0 is none in common.",
+        source="Kornblith et al. 2019; Song et al. 2012; Murphy et al. 2024, arXiv 2405.01012; METHODS §6",
         groups=("by layer",),
         against_base="trivial",
         skill="trained",
@@ -48,7 +49,11 @@ def against_base(context: Context, x_NF: np.ndarray, base_NF: np.ndarray | None,
         for metric in TO_BASE:
             findings.missing(metric.name, reason, slice=slice)
         return
-    findings.spectral("cka_to_base", jackknife(linear_cka, [x_NF, base_NF], deal(len(x_NF), GROUPS), (0, 1)), slice=slice)
+    try:
+        debiased = partial(linear_cka, debiased=True)
+        findings.spectral("cka_to_base", jackknife(debiased, [x_NF, base_NF], deal(len(x_NF), GROUPS), (-1, 1)), slice=slice)
+    except ValueError as error:  # too few items, or features that vary by chance alone
+        findings.missing("cka_to_base", str(error), slice=slice)
     groups = deal(len(x_NF), FEW_GROUPS)
     k = min(context.config.collapse.subspace, *(int(np.count_nonzero(singular_values(side))) for side in (x_NF, base_NF)))
     if k > (len(x_NF) - np.bincount(groups).max()) - 1:

@@ -21,6 +21,10 @@ def deal(count: int, groups: int) -> np.ndarray:
 
 
 def jackknife(function: Callable[..., float], matrices: Sequence[np.ndarray], groups: np.ndarray, within: tuple[float, float]) -> Jackknife:
-    """Return a function of matrices with one row per item, with each group of items left out; its values lie `within` bounds."""
+    """Return a function of matrices with one row per item, with each group of items left out; its values lie `within` bounds.
+
+    Groups need not be of one size: their sizes enter the variance.
+    """
     left_out = [float(function(*(matrix[groups != group] for matrix in matrices))) for group in range(int(groups.max()) + 1)]
-    return Jackknife(items=len(groups), estimate=float(function(*matrices)), left_out=np.array(left_out), within=within)
+    sizes = np.bincount(groups)
+    return Jackknife(items=len(groups), estimate=float(function(*matrices)), left_out=np.array(left_out), sizes=sizes, within=within)

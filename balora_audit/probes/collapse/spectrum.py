@@ -119,6 +119,7 @@ def _of_singular_values(x_NF: np.ndarray, groups: np.ndarray, findings: Findings
                 items=len(x_NF),
                 estimate=of(whole),
                 left_out=np.array([of(sigma) for sigma in left_out]),
+                sizes=np.bincount(groups),
                 within=_RANGE.get(metric, (0, math.inf)),
             )
         except ValueError as error:  # such as a power law through one eigenvalue
