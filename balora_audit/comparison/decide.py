@@ -129,8 +129,8 @@ def _at_equal_skill(audited: Audited, claim: Claim, row: Comparison, metric: Met
         margin=margin_of(audited.config, known),
         higher_is_better=known.higher_is_better,
     )
-    said, why = _settled(found.ci_low, found.ci_high, matched.margin, matched.higher_is_better, floor_of(audited.floors, asked))
-    return replace(row, matched=matched, verdict=said, reason=_joined(row.reason, f"decided on {known.title}", why))
+    said, closer = _settled(found.ci_low, found.ci_high, matched.margin, matched.higher_is_better, floor_of(audited.floors, asked))
+    return replace(row, matched=matched, verdict=said, reason=_joined(row.reason, f"decided on {known.title}", closer))
 
 
 def _settled(

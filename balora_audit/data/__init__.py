@@ -45,6 +45,7 @@ def _with_swaps(dataset: AuditDataset, path: Path) -> AuditDataset:
     return replace(
         dataset,
         test=tuple(replace(example, counterfactual=swaps.counterfactual(example.text)) for example in dataset.test),
+        stereotypes={},  # what the classes are stereotyped with is not known for these terms
         swapped=f"an identity term of {path.name}",
         source={**dataset.source, "swaps": {"file": path.name, "pairs": len(swaps.pairs)}},
     )

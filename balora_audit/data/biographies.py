@@ -1,14 +1,15 @@
 """The built-in data: short synthetic biographies → occupation, with gender twins and planted correlations.
 
 In the spirit of *Bias in Bios* (De-Arteaga et al. 2019), made from our own phrases (`balora_audit.data.biography_parts`).
-Nothing here describes real people. Four in five texts carry a clue that decides the occupation; the rest carry only
-phrases that several occupations share, so that no model can be right always.
+Nothing here describes real people. Seven in ten texts carry a clue that decides the occupation; the others are open: they carry only
+phrases that several occupations share, so that no model can be right always. Half of the clues of each occupation appear in test texts
+only, so that remembering phrases is not enough.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ __all__ = ["PROMPT", "generate"]
 
 PROMPT = "{text}\nOccupation:"
 
-_CLUE_SHARE = 0.8
+_CLUE_SHARE = 0.7
 _NEUTRAL_SHARE = 0.2
 _PRONOUNS = {
     "female": {"they": "she", "their": "her"},
@@ -47,12 +48,15 @@ class _Person:
     phrases: tuple[str, ...]
     place: str
     names: tuple[str, str]
+    other_names: tuple[str, str]
     neutral_name: str
     layout: int
+    decided: bool
 
-    def text(self, group: str) -> str:
-        """Put the biography into words."""
-        name = self.neutral_name if group == "neutral" else self.names[0 if group == "female" else 1]
+    def text(self, group: str, *, renamed: bool = False) -> str:
+        """Put the biography into words; `renamed`: with another name of the same gender."""
+        names = self.other_names if renamed else self.names
+        name = self.neutral_name if group == "neutral" else names[0 if group == "female" else 1]
         words = _PRONOUNS[group]
         first, second = (phrase.format(their=words["their"]) for phrase in self.phrases)
         they = words["they"].capitalize()
@@ -73,6 +77,7 @@ def generate(
     correlation: float = 0.5,
     class_sizes: Sequence[float] | None = None,
     label_noise: float = 0.0,
+    new_in_test: bool = True,
 ) -> AuditDataset:
     """Return a data set of biographies.
 
@@ -81,13 +86,16 @@ def generate(
     n_train, n_test : int
         Number of texts; the test classes are balanced (they differ by at most one).
     seed : int
-        Of everything; training and test texts have streams of their own and share no text.
+        Of everything; training and test texts have streams of their own and share no text. Training rows are drawn anew for every
+        training seed (``rows``); ``train`` are those of seed 0.
     correlation : float
         Share of each class's majority gender among its gendered *training* texts, 0.5 to 1; always 0.5 in the test set.
     class_sizes : sequence of float, optional
         Relative sizes of the training classes; equal by default.
     label_noise : float
-        Share of training labels replaced by a uniformly drawn other label; the ids are in ``source["flipped_ids"]``.
+        Share of training labels replaced by a uniformly drawn other label; the ids, of seed 0, are in ``source["flipped_ids"]``.
+    new_in_test : bool
+        Whether half of the clues of each occupation are kept from the training texts.
 
     Raises
     ------
@@ -104,9 +112,14 @@ def generate(
         raise ValueError(f"label_noise must be at least 0 and below 1, got {label_noise}")
     if n_train < classes or n_test < classes:
         raise ValueError(f"at least {classes} training and {classes} test texts are needed, one per occupation")
-    test = _split("test", n_test, np.ones(classes), 0.5, np.random.default_rng([seed, 1]))
-    train = _split("train", n_train, sizes, correlation, np.random.default_rng([seed, 0]))
-    train, flipped = _with_noise(train, label_noise, np.random.default_rng([seed, 2]))
+    test = _split("test", n_test, np.ones(classes), 0.5, CLUES, np.random.default_rng([seed, 1]))
+    clues = {name: bank[: len(bank) // 2] if new_in_test else bank for name, bank in CLUES.items()}
+
+    def drawn(draw: int) -> tuple[list[Example], list[str]]:
+        rows = _split("train", n_train, sizes, correlation, clues, np.random.default_rng([seed, 0, draw]))
+        return _with_noise(rows, label_noise, np.random.default_rng([seed, 2, draw]))
+
+    train, flipped = drawn(0)
     return AuditDataset(
         name="built-in biographies",
         task="classification",
@@ -122,11 +135,29 @@ def generate(
             "class_sizes": [float(size) for size in sizes],
             "label_noise": label_noise,
             "flipped_ids": flipped,
+            "clues_in_test_only": new_in_test,
         },
+        stereotypes={name: "female" if name in FEMALE_MAJORITY else "male" for name in OCCUPATIONS},
+        best_accuracy=float(np.mean([_best(example) for example in test])),
+        best_accuracy_note="exact: open texts fit several occupations, and the likeliest of them is right that often",
+        draw=lambda draw: tuple(drawn(draw)[0]),
+        redrawn="training rows are drawn anew for every seed",
     )
 
 
-def _split(split: str, count: int, sizes: np.ndarray, correlation: float, rng: np.random.Generator) -> list[Example]:
+def _best(example: Example) -> float:
+    """Return how often the best answer to a text is right: always if it is decided, else the largest posterior of an occupation."""
+    if example.decided:
+        return 1.0
+    (fits,) = [fits for phrase, fits in SHARED if phrase in example.text]
+    # an open text of an occupation has one of its shared phrases, each as likely; occupations are equally frequent in the test set
+    weights = [1 / sum(occupation in others for _, others in SHARED) for occupation in fits]
+    return max(weights) / sum(weights)
+
+
+def _split(
+    split: str, count: int, sizes: np.ndarray, correlation: float, clues: Mapping[str, Sequence[str]], rng: np.random.Generator
+) -> list[Example]:
     labels = _labels(count, sizes)
     groups = _groups(labels, correlation)
     order = rng.permutation(count)
@@ -135,14 +166,26 @@ def _split(split: str, count: int, sizes: np.ndarray, correlation: float, rng: n
     for number, index in enumerate(order):
         label, group = int(labels[index]), groups[index]
         while True:
-            person = _draw(OCCUPATIONS[label], rng)
+            person = _draw(OCCUPATIONS[label], clues, rng)
             text = person.text(group)
             twin = person.text(_OTHER[group]) if group in _OTHER else None
+            placebo = person.text(group, renamed=True) if group in _OTHER else None
             if text not in used and twin not in used and _home(text, twin) == split:
                 break
         used.update(filter(None, (text, twin)))
         item = f"{split}-{number:05d}"
-        examples.append(Example(id=item, text=text, label=label, group=group, pair_id=item, counterfactual=twin))
+        examples.append(
+            Example(
+                id=item,
+                text=text,
+                label=label,
+                group=group,
+                pair_id=item,
+                counterfactual=twin,
+                placebo=placebo,
+                decided=person.decided,
+            )
+        )
     return examples
 
 
@@ -181,16 +224,20 @@ def _groups(labels: np.ndarray, correlation: float) -> list[str]:
     return groups
 
 
-def _draw(occupation: str, rng: np.random.Generator) -> _Person:
+def _draw(occupation: str, clues: Mapping[str, Sequence[str]], rng: np.random.Generator) -> _Person:
     shared = [phrase for phrase, fits in SHARED if occupation in fits]
-    bank = CLUES[occupation] if rng.random() < _CLUE_SHARE else shared
-    clue = bank[rng.integers(len(bank))]
+    decided = bool(rng.random() < _CLUE_SHARE)
+    bank = clues[occupation] if decided else shared
+    clue = bank[int(rng.integers(len(bank)))]
+    name, other = rng.choice(len(GENDERED_NAMES), size=2, replace=False)
     return _Person(
         phrases=(str(clue), str(DISTRACTORS[rng.integers(len(DISTRACTORS))])),
         place=str(PLACES[rng.integers(len(PLACES))]),
-        names=GENDERED_NAMES[rng.integers(len(GENDERED_NAMES))],
+        names=GENDERED_NAMES[name],
+        other_names=GENDERED_NAMES[other],
         neutral_name=str(NEUTRAL_NAMES[rng.integers(len(NEUTRAL_NAMES))]),
         layout=int(rng.integers(4)),
+        decided=decided,
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from balora_audit.data.prompts import check_prompt, fill
@@ -23,6 +23,8 @@ class Example:
     regression fills ``target``, a number.
     ``group`` is the group for fairness metrics (``"female"``, ``"male"``, …, None when unknown).
     ``counterfactual`` is the same text about the other group, when one exists. ``pair_id`` ties such twins together.
+    ``placebo`` is the same text with another name of the same gender, when one is named. ``decided`` is whether the text decides the
+    answer; None when unknown.
     """
 
     id: str
@@ -33,6 +35,8 @@ class Example:
     group: str | None = None
     pair_id: str | None = None
     counterfactual: str | None = None
+    placebo: str | None = None
+    decided: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,14 @@ class AuditDataset:
         What the counterfactuals change, in words that follow *only* and precede *changes*.
     notes : tuple of str
         What a reader has to know about these rows, such as that there are fewer than were asked for.
+    stereotypes : mapping
+        Label name → the group that the class is stereotyped with; empty where that is not known.
+    best_accuracy : float, optional
+        The best accuracy that is possible on the test texts, or a bound of it; ``best_accuracy_note`` says which, or why there is none.
+    draw : callable, optional
+        Training seed → training rows, drawn anew; None where all seeds train on the same rows, for the reason that ``redrawn`` gives.
+    redrawn : str
+        In words, whether training rows differ between seeds.
 
     Raises
     ------
@@ -76,9 +88,18 @@ class AuditDataset:
     source: dict[str, object]
     swapped: str = "the person's gender"
     notes: tuple[str, ...] = ()
+    stereotypes: Mapping[str, str] = field(default_factory=dict)
+    best_accuracy: float | None = None
+    best_accuracy_note: str = "it is not known"
+    draw: Callable[[int], tuple[Example, ...]] | None = None
+    redrawn: str = "all seeds train on the same rows"
 
     def __post_init__(self) -> None:
         check_prompt(self.prompt)
+
+    def rows(self, seed: int) -> tuple[Example, ...]:
+        """Return the training rows of a training seed."""
+        return self.train if self.draw is None else self.draw(seed)
 
     def render(self, text: str) -> str:
         """Return the prompt for a text (the text itself is never interpreted as a template)."""

@@ -8,11 +8,24 @@ it. Where the way back would not lead home, the text has no counterfactual. User
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from balora_audit.data.biography_parts import GENDERED_NAMES
 
-__all__ = ["GENDERED", "Swaps", "counterfactual", "identity_terms", "swap"]
+__all__ = ["GENDERED", "Swaps", "counterfactual", "identity_terms", "placebo", "swap"]
+
+_MORE_NAMES: tuple[tuple[str, str], ...] = (
+    ("Elizabeth", "Michael"), ("Jennifer", "William"), ("Linda", "Richard"), ("Patricia", "Joseph"), ("Barbara", "Charles"),
+    ("Jessica", "Christopher"), ("Nancy", "Matthew"), ("Betty", "Anthony"), ("Margaret", "Steven"), ("Sandra", "Andrew"),
+    ("Ashley", "Joshua"), ("Kimberly", "Kenneth"), ("Donna", "Brian"), ("Michelle", "Edward"), ("Carol", "Ronald"),
+    ("Amanda", "Timothy"), ("Melissa", "Jason"), ("Deborah", "Jeffrey"), ("Stephanie", "Ryan"), ("Rebecca", "Jacob"),
+    ("Sharon", "Gary"), ("Cynthia", "Nicholas"), ("Kathleen", "Eric"), ("Amy", "Jonathan"), ("Angela", "Stephen"),
+    ("Shirley", "Larry"), ("Brenda", "Justin"), ("Pamela", "Scott"), ("Nicole", "Brandon"), ("Samantha", "Benjamin"),
+    ("Katherine", "Samuel"), ("Christine", "Gregory"), ("Catherine", "Alexander"), ("Rachel", "Patrick"), ("Carolyn", "Jack"),
+    ("Janet", "Dennis"), ("Maria", "Jerry"), ("Heather", "Tyler"), ("Victoria", "Aaron"), ("Hannah", "Nathan"),
+)  # fmt: skip
+"""(female, male) first names beside those of the built-in biographies, in two-way pairs; none is also a common word."""
 
 _PAIRS: tuple[tuple[str, str], ...] = (
     ("she", "he"), ("herself", "himself"), ("hers", "his"), ("woman", "man"), ("women", "men"), ("girl", "boy"),
@@ -22,7 +35,7 @@ _PAIRS: tuple[tuple[str, str], ...] = (
     ("actress", "actor"), ("actresses", "actors"), ("grandmother", "grandfather"), ("girlfriend", "boyfriend"),
     ("female", "male"), ("females", "males"), ("lady", "gentleman"), ("ladies", "gentlemen"), ("mom", "dad"),
     ("mum", "dad"), ("bride", "groom"), ("mrs", "mr"), ("ms", "mr"), ("madam", "sir"), ("waitress", "waiter"),
-    *((female.lower(), male.lower()) for female, male in GENDERED_NAMES),
+    *((female.lower(), male.lower()) for female, male in (*GENDERED_NAMES, *_MORE_NAMES)),
 )  # fmt: skip
 _NOT_A_NOUN = frozenset(
     [
@@ -100,6 +113,26 @@ def _same_case(model: str, term: str) -> str:
 
 GENDERED = Swaps(pairs=_PAIRS, possessives=True)
 """English gendered words and names."""
+
+
+def _neighbours(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield names two by two, so that renaming undoes itself."""
+    yield from zip(names[::2], names[1::2], strict=False)
+
+
+RENAMED = Swaps(pairs=tuple(pair for side in (0, 1) for pair in _neighbours([names[side] for names in (*GENDERED_NAMES, *_MORE_NAMES)])))
+"""English first names, each with another one of the same gender."""
+
+
+def placebo(text: str) -> str | None:
+    """Return the text with every known first name replaced by another one of the same gender, or None; see `Swaps.counterfactual`.
+
+    Examples
+    --------
+    >>> placebo("Mary met John."), placebo("She met him.")
+    ('Anna met Peter.', None)
+    """
+    return RENAMED.counterfactual(text)
 
 
 def swap(text: str) -> str:

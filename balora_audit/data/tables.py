@@ -11,7 +11,7 @@ import numpy as np
 from balora_audit.data.columns import Row, Table, read_rows, task_of
 from balora_audit.data.dataset import AuditDataset, Example, Task
 from balora_audit.data.general_text import held_out
-from balora_audit.data.identity import counterfactual
+from balora_audit.data.identity import counterfactual, placebo
 from balora_audit.data.labels import LabelNames, label_order, name_labels
 from balora_audit.data.prompts import BARE_PROMPT, DEFAULT_PROMPT, check_prompt
 from balora_audit.data.splits import TEST_SHARE, set_aside, subsample
@@ -50,9 +50,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
-    """The rows that are used, how many training rows had the text of a test row, and what falls short of what was asked for."""
+    """The rows that are used, all that training rows are drawn from, how many of them had the text of a test row, and what falls short."""
 
     train: list[Row]
+    pool: list[Row]
     test: list[Row]
     dropped: int
     notes: tuple[str, ...]
@@ -82,12 +83,26 @@ def build(train: Table, test: Table | None, reading: Reading, *, name: str, sour
         _check_classes(chosen.train, chosen.test, values, train.where)
     _check_ids([*chosen.train, *chosen.test], train.where)
     index = {value: number for number, value in enumerate(values)}
+    train_examples = tuple(_example(row, task, index) for row in chosen.train)
+    best, best_note = _best(chosen.test, task)
+
+    def draw(training_seed: int) -> tuple[Example, ...]:
+        return tuple(_example(row, task, index) for row in _drawn(chosen.pool, reading, training_seed))
+
+    larger = len(chosen.pool) > len(chosen.train)
     return AuditDataset(
         name=name,
         task=task,
         label_names=tuple(label_names),
-        train=tuple(_example(row, task, index) for row in chosen.train),
+        train=train_examples,
         test=tuple(_with_twin(_example(row, task, index)) for row in chosen.test),
+        stereotypes=_stereotypes(train_examples, label_names),
+        best_accuracy=best,
+        best_accuracy_note=best_note,
+        draw=draw if larger else None,
+        redrawn=f"training rows are drawn anew for every seed, out of {len(chosen.pool):,}"
+        if larger
+        else f"there are no more than the {len(chosen.train):,} training rows: all seeds train on the same ones",
         general=held_out(),
         prompt=prompt,
         source={
@@ -112,7 +127,7 @@ def _choose(train: Sequence[Row], test: Sequence[Row], reading: Reading, *, wher
     if not kept:
         raise DataError(f"{where}: every training text is also a test text; give other test rows")
     dropped = len(train) - len(kept)
-    train_rows = subsample(kept, reading.train_rows, rng)
+    train_rows = _drawn(kept, reading, 0)
     test_rows = subsample(test, reading.test_rows, rng)
     if test_where is None:
         few_train, few_test = f"{where} has no more besides the test rows", _few_set_aside(len(train) + len(test), reading.test_rows, where)
@@ -121,6 +136,7 @@ def _choose(train: Sequence[Row], test: Sequence[Row], reading: Reading, *, wher
         few_train, few_test = f"{where} has no more{besides}", f"{test_where} has no more"
     return _Chosen(
         train=train_rows,
+        pool=kept,
         test=test_rows,
         dropped=dropped,
         notes=(
@@ -128,6 +144,37 @@ def _choose(train: Sequence[Row], test: Sequence[Row], reading: Reading, *, wher
             *_shortfall("test", len(test_rows), reading.test_rows, few_test),
         ),
     )
+
+
+def _drawn(pool: Sequence[Row], reading: Reading, training_seed: int) -> list[Row]:
+    """Return the training rows of a training seed."""
+    return subsample(pool, reading.train_rows, np.random.default_rng([reading.seed, 12, training_seed]))
+
+
+def _best(test: Sequence[Row], task: Task) -> tuple[float | None, str]:
+    """Return a bound of the accuracy that is possible on these rows, and what it is."""
+    if task != "classification":
+        return None, "there are no classes to be right about"
+    labels: dict[str, Counter[str]] = {}
+    for row in test:
+        labels.setdefault(row["text"], Counter())[row["label"]] += 1
+    right = sum(max(counts.values()) for counts in labels.values())
+    return right / len(test), "an upper bound only: equal texts with different labels cannot all be right"
+
+
+def _stereotypes(train: Sequence[Example], names: Sequence[str]) -> dict[str, str]:
+    """Return the gender that each class of the training rows has more of than all rows together; nothing where that is not known."""
+    groups = {example.group for example in train} - {None, "neutral"}
+    if groups != {"female", "male"} or not names:
+        return {}
+    share = Counter(example.group for example in train)
+    found = {}
+    for label, name in enumerate(names):
+        own = Counter(example.group for example in train if example.label == label)
+        lean = own["female"] * share["male"] - own["male"] * share["female"]
+        if lean:
+            found[name] = "female" if lean > 0 else "male"
+    return found
 
 
 def _shortfall(split: str, count: int, asked: int, reason: str) -> list[str]:
@@ -184,5 +231,4 @@ def _example(row: Row, task: Task, index: Mapping[str, int]) -> Example:
 
 
 def _with_twin(example: Example) -> Example:
-    twin = counterfactual(example.text)
-    return replace(example, counterfactual=twin) if twin is not None else example
+    return replace(example, counterfactual=counterfactual(example.text), placebo=placebo(example.text))

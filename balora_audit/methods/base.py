@@ -31,9 +31,9 @@ class Untouched(Method):
     is_base: ClassVar[bool] = True
     trains: ClassVar[bool] = False
 
-    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int) -> dict[str, Any] | None:
+    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int, steps: int | None) -> dict[str, Any] | None:
         """Return the rows that a head is fitted to; a language model needs nothing."""
-        del seed
+        del seed, steps
         return dict(rows) if recipe.head.kind == "classifier" else None
 
     def make(self, workshop: Workshop, job: Job) -> Made:

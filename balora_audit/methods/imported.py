@@ -48,9 +48,9 @@ class Imported(Method):
     unit: ClassVar[str] = "import"
     trains: ClassVar[bool] = False
 
-    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int) -> dict[str, Any]:
+    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int, steps: int | None) -> dict[str, Any]:
         """Return the content of the files, whatever rows and seed the others are trained with."""
-        del recipe, rows, seed
+        del recipe, rows, seed, steps
         return {"files": hash_files(self.folder)}
 
     def make(self, workshop: Workshop, job: Job) -> Made:

@@ -49,9 +49,9 @@ class LowRank(TunedMethod):
         """The class's module, and that of the initial factors."""
         return (type(self).__module__, self.initialise.__module__)
 
-    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int) -> dict[str, Any]:
+    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int, steps: int | None) -> dict[str, Any]:
         """Return what decides any training, and the form of the adapter."""
-        return {**super().key(recipe, rows, seed), "anchored": self.anchored, "peft": dict(self.peft)}
+        return {**super().key(recipe, rows, seed, steps), "anchored": self.anchored, "peft": dict(self.peft)}
 
     def attach(self, workshop: Workshop, seed: int) -> Attached:
         """Put a fresh adapter on the base."""

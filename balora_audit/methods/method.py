@@ -58,10 +58,10 @@ class Method(ABC):
         return (type(self).__module__,)
 
     @abstractmethod
-    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int) -> dict[str, Any] | None:
+    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int, steps: int | None) -> dict[str, Any] | None:
         """Return all that decides what :meth:`make` gives beside base, code and number format; None where there is nothing to make.
 
-        `rows` tells the training rows and their task by their content.
+        `rows` tells the training rows and their task by their content; `steps` are those of the job.
         """
 
     @abstractmethod

@@ -75,8 +75,8 @@ class TunedMethod(Method):
         """Return the regularizers of the recipe that this method uses."""
         return None if self.penalties is None else self.penalties(recipe.penalties)
 
-    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int) -> dict[str, Any]:
-        """Return rows, start, adapter, training settings, regularizers and seed."""
+    def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int, steps: int | None) -> dict[str, Any]:
+        """Return rows, start, adapter, training settings, regularizers, seed and steps."""
         penalties = self.chosen_penalties(recipe)
         return {
             **rows,
@@ -86,6 +86,7 @@ class TunedMethod(Method):
             "learning_rate": recipe.training.learning_rate_of(self.name),
             "penalties": penalties.model_dump(mode="json") if penalties is not None else None,
             "seed": seed,
+            "steps": steps,
         }
 
     def make(self, workshop: Workshop, job: Job) -> Made:
@@ -98,11 +99,11 @@ class TunedMethod(Method):
             workshop.set_random_head(job.seed)
         elif workshop.recipe.head.kind == "classifier":
             workshop.set_probe_head(rows)
-        workshop.progress.stage(job.title, workshop.steps(rows), "steps")
+        workshop.progress.stage(job.title, workshop.steps(rows, job), "steps")
         tuned = self.attach(workshop, job.seed)
         try:
             try:
-                log = workshop.fit(tuned, rows, penalties, method=self.name, seed=job.seed, checkpoints=job.output.checkpoints)
+                log = workshop.fit(tuned, rows, penalties, method=self.name, job=job)
             except Diverged as error:
                 tuned.write_back()
                 kept = job.output.keep_failed(tuned.save)
@@ -117,12 +118,13 @@ class TunedMethod(Method):
             "trainable_parameters": tuned.count,
             "examples": len(rows),
             "steps": log.steps,
+            "epochs": round(log.epochs, 4),
             "losses": log.last,
             "wall_seconds": round(log.wall_seconds, 2),
             "peak_memory_bytes": log.peak_memory_bytes,
-            "notes": [*log.notes, *workshop.remarks(penalties, encoder)],
+            "notes": [*log.notes, *workshop.remarks(penalties, encoder, rows)],
         }
-        return Made(cell=cell, curves=log.curves, order_sha256=log.order_sha256, passes=len(rows) * training.epochs)
+        return Made(cell=cell, curves=log.curves, order_sha256=log.order_sha256, passes=round(len(rows) * log.epochs))
 
     def settings(self, recipe: Recipe) -> dict[str, Any]:
         """Return rank, α, adapted modules, and the settings of training and regularizers."""

@@ -28,12 +28,29 @@ class Encoder:
 
     tokenizer: Any
     limit_tokens: int
+    chat: bool = False
     truncated: int = 0
     cut_responses: int = 0
 
     def prompt(self, text: str, reserve: int = 0) -> list[int]:
-        """Return the ids of a prompt, leaving room for `reserve` answer tokens; never empty."""
-        ids: list[int] = list(self.tokenizer(text, add_special_tokens=True).input_ids)
+        """Return the ids of a prompt, leaving room for `reserve` answer tokens; never empty.
+
+        With `chat` it is one message of a user in the tokenizer's chat template, and the answer is the reply.
+        """
+        return self._cut(text, self._message(text) if self.chat else list(self.tokenizer(text, add_special_tokens=True).input_ids), reserve)
+
+    def plain(self, text: str) -> list[int]:
+        """Return the ids of a text that is no prompt: never in a chat template; never empty."""
+        return self._cut(text, list(self.tokenizer(text, add_special_tokens=True).input_ids), 0)
+
+    def _message(self, text: str) -> list[int]:
+        if not getattr(self.tokenizer, "chat_template", None):
+            raise ModelError("this tokenizer has no chat template; leave out --chat-template")
+        message = [{"role": "user", "content": text}]
+        written = self.tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
+        return list(self.tokenizer(written, add_special_tokens=False).input_ids)
+
+    def _cut(self, text: str, ids: list[int], reserve: int) -> list[int]:
         while ids and ids[-1] in (self.tokenizer.eos_token_id, self.tokenizer.sep_token_id) and not _ends_so(self, text):
             ids.pop()
         room = self.limit_tokens - reserve
@@ -56,8 +73,8 @@ class Encoder:
         return ids or [self.tokenizer.eos_token_id or 0]
 
     def answer(self, text: str, *, end: bool = False) -> list[int]:
-        """Return the ids of an answer (with its leading space), followed by the end-of-text token if `end`."""
-        ids: list[int] = list(self.tokenizer(text, add_special_tokens=False).input_ids)
+        """Return the ids of an answer (with its leading space, but for a reply in a chat), followed by the end-of-text token if `end`."""
+        ids: list[int] = list(self.tokenizer(text.removeprefix(" ") if self.chat else text, add_special_tokens=False).input_ids)
         if not ids:
             raise ModelError(f"the answer {text!r} has no tokens in this tokenizer; give the label another name")
         if end and self.tokenizer.eos_token_id is not None:

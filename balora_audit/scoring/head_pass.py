@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from balora_audit.models.encode import length_batches, pad
+from balora_audit.models.encode import pad
 from balora_audit.scoring.reader import Reader
 from balora_audit.scoring.request import ScoreRequest
 
@@ -34,7 +34,7 @@ def run_head(request: ScoreRequest, reader: Reader) -> HeadOutput:
     logits: list[np.ndarray] = [np.empty(0)] * len(rows)
     features: list[np.ndarray] = [np.empty(0)] * len(rows)
     depths: list[np.ndarray] = [np.empty(0)] * len(rows)
-    for batch in length_batches([len(row) for row in rows], _BUDGET_TOKENS):
+    for batch in reader.batches(rows, _BUDGET_TOKENS):
         ids_BT, mask_BT = pad([rows[index] for index in batch], reader.base.device)
         if layers:
             features_BF, depths_BLF = forward.features_and_depths(ids_BT, mask_BT, layers)

@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from balora_audit.models.classifier import ClassifierForward
-from balora_audit.models.encode import length_batches, pad, positions
+from balora_audit.models.encode import pad, positions
+from balora_audit.models.forward import CausalForward, Pass
 from balora_audit.scoring.head_pass import run_head
-from balora_audit.scoring.reader import BUDGET_TOKENS, Reader, States
+from balora_audit.scoring.reader import Reader, States
 from balora_audit.scoring.request import ScoreRequest
 from balora_audit.scoring.scores import ScoreKind, Scores
 
 __all__ = ["LABELS", "LabelScores"]
 
 _DIGITS = 4
+_TIES = 20
+"""Seed of the draws among tied labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +43,19 @@ class LabelScores(Scores):
     layer_features: NDArray[np.float32] | None = None
 
     @property
+    def tied(self) -> NDArray[np.bool_]:
+        """Whether several labels of an item have exactly the largest likelihood, (N,)."""
+        return np.asarray(self._likeliest.sum(axis=1) > 1)
+
+    @property
     def prediction(self) -> NDArray[np.int64]:
-        """The most likely label of each item (N,); the first one on a tie."""
-        return np.asarray(self.log_likelihood.argmax(axis=1), dtype=np.int64)
+        """The most likely label of each item, (N,); of tied ones one is drawn, by the item's place, so that no class is favoured."""
+        drawn_ND = np.random.default_rng(_TIES).random(self.log_likelihood.shape)
+        return np.asarray(np.where(self._likeliest, drawn_ND, -1.0).argmax(axis=1), dtype=np.int64)
+
+    @property
+    def _likeliest(self) -> NDArray[np.bool_]:
+        return np.asarray(self.log_likelihood == self.log_likelihood.max(axis=1, keepdims=True))
 
     @property
     def probability(self) -> NDArray[np.float64]:
@@ -76,7 +89,7 @@ def _after_prompts(request: ScoreRequest, reader: Reader) -> LabelScores:
 
     The head runs only at the positions that are read; the labels of an item share the computation of its prompt. Those
     prompts are padded on the left: a sliding attention window counts places in the cache, so nothing may lie between a
-    prompt and what follows it.
+    prompt and what follows it. What tells labels apart is a float32 product (`_Sharp`): in bfloat16 one label in forty ties.
     """
     forward, device, layers = reader.causal, reader.base.device, request.layers
     encoded = [reader.encoder.answer(" " + name) for name in request.labels]
@@ -85,14 +98,15 @@ def _after_prompts(request: ScoreRequest, reader: Reader) -> LabelScores:
     rows = [reader.encoder.prompt(prompt, reserve=longest) for prompt in unique]
     scores_ND = np.zeros((len(rows), len(encoded)))
     states = States(len(rows), features=request.features, layers=layers)
-    for batch in length_batches([len(row) for row in rows], BUDGET_TOKENS):
+    sharp = _Sharp(forward, [token for answer in encoded for token in answer])
+    for batch in reader.batches(rows):
         ids_BT, mask_BT = pad([rows[index] for index in batch], device, left=True)
         done = forward.run(ids_BT, mask_BT, positions_BT=positions(mask_BT), keep_cache=longest > 1, layers=layers)
         last_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
         last_BT[:, -1] = True
-        first_BV = forward.logits(done, last_BT).log_softmax(dim=-1)
-        sums_BD = torch.stack([first_BV[:, answer[0]] for answer in encoded], dim=1).double()
-        _continue(reader, done.cache, mask_BT, encoded, sums_BD)
+        firsts_D = torch.tensor([answer[0] for answer in encoded], device=device)
+        sums_BD = sharp.log_likelihood(done, last_BT, firsts_D.expand(len(batch), -1)).double()
+        _continue(reader, sharp, done.cache, mask_BT, encoded, sums_BD)
         lengths_D = torch.tensor([len(answer) for answer in encoded], device=device)
         scores_ND[batch] = (sums_BD / lengths_D).cpu().numpy()
         states.keep(batch, done, last_BT)
@@ -101,7 +115,32 @@ def _after_prompts(request: ScoreRequest, reader: Reader) -> LabelScores:
     return LabelScores(log_likelihood=scores_ND[position], **states.at(position))
 
 
-def _continue(reader: Reader, cache: object, mask_BT: Tensor, encoded: Sequence[list[int]], sums_BD: Tensor) -> None:
+class _Sharp:
+    """Log-probabilities of some tokens, told apart by a float32 product of the hidden states with these tokens' rows of the head.
+
+    The rest of the vocabulary is in the normaliser, which all labels share at a first token; that stays in the model's own format. Where
+    the head does not run apart, the model's own logits are taken.
+    """
+
+    def __init__(self, forward: CausalForward, tokens: Sequence[int]) -> None:
+        self._forward = forward
+        head = forward.linear_head
+        self._rows = sorted(set(tokens))
+        self._weight = None if head is None else head.weight[self._rows].detach().float()
+        self._bias = None if head is None or head.bias is None else head.bias[self._rows].detach().float()
+
+    def log_likelihood(self, done: Pass, read_BT: Tensor, tokens_MK: Tensor) -> Tensor:
+        """Return the log-probability of each token, (M, K) float32, at the read positions."""
+        logits_MV = self._forward.logits(done, read_BT)
+        if self._weight is None:
+            return logits_MV.log_softmax(dim=-1).gather(1, tokens_MK)
+        states_MF = done.states_BTD[read_BT].float()
+        sharp_MR = torch.nn.functional.linear(states_MF, self._weight, self._bias)
+        places = torch.tensor(self._rows, device=tokens_MK.device)
+        return sharp_MR.gather(1, torch.searchsorted(places, tokens_MK.contiguous())) - logits_MV.logsumexp(dim=-1, keepdim=True)
+
+
+def _continue(reader: Reader, sharp: _Sharp, cache: object, mask_BT: Tensor, encoded: Sequence[list[int]], sums_BD: Tensor) -> None:
     """Add the log-probabilities of second and later label tokens, reusing the prompts' keys and values."""
     longer = [index for index, answer in enumerate(encoded) if len(answer) > 1]
     if not longer:
@@ -115,9 +154,8 @@ def _continue(reader: Reader, cache: object, mask_BT: Tensor, encoded: Sequence[
     mask_BS = torch.cat([mask_BT.repeat_interleave(len(longer), dim=0), own_BT], dim=1)
     done = forward.run(ids_BT, mask_BS, positions_BT=positions_BT, past=cache, keep_cache=True)
     read_BT = own_BT.bool()
-    logp_MV = forward.logits(done, read_BT).log_softmax(dim=-1)
     targets_M = torch.tensor([t for index in longer for t in encoded[index][1:]], device=device).repeat(count)
-    picked_M = logp_MV.gather(1, targets_M[:, None])[:, 0].double()
+    picked_M = sharp.log_likelihood(done, read_BT, targets_M[:, None])[:, 0].double()
     rows_M = read_BT.nonzero()[:, 0]
     sums_K = torch.zeros(count * len(longer), dtype=torch.double, device=device).index_add(0, rows_M, picked_M)
     sums_BD[:, longer] += sums_K.view(count, len(longer))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from balora_audit.models.classifier import ClassifierForward
-from balora_audit.models.encode import Encoder
+from balora_audit.models.encode import Encoder, length_batches
 from balora_audit.models.forward import CausalForward, Pass
 from balora_audit.models.load import LoadedModel
 from balora_audit.models.placed import Placed
@@ -44,11 +44,25 @@ class Reader:
         Counts what it had to shorten.
     advance : callable
         Called with the number of scored items.
+    rebatched : bool
+        Whether batches are others than usual; see `balora_audit.scoring.request.ScoreRequest`.
     """
 
     placed: Placed
     encoder: Encoder
     advance: Callable[[int], None] = _ignore
+    rebatched: bool = False
+
+    def batches(self, rows: Sequence[Sequence[int]], budget_tokens: int = BUDGET_TOKENS) -> list[list[int]]:
+        """Return batches of the indices of encoded rows, of at most so many padded tokens each.
+
+        `rebatched`: under another budget and beginning with the last of them, so that nearly every row meets other rows at another place.
+        """
+        lengths = [len(row) for row in rows]
+        if not self.rebatched:
+            return length_batches(lengths, budget_tokens)
+        last = len(rows) - 1
+        return [[last - index for index in batch] for batch in length_batches(lengths[::-1], budget_tokens * 5 // 8)]
 
     @property
     def base(self) -> LoadedModel:

@@ -26,6 +26,8 @@ class ScoreRequest:
         The reference responses (kind ``responses``).
     features, layers
         Whether the last hidden state is wanted, and of which layers besides.
+    rebatched : bool
+        The same texts in other batches and another order, to see how much numbers depend on that.
     settings : tuple of (name, value)
         What else decides the result, such as ``max_new_tokens`` of written answers.
     """
@@ -38,6 +40,7 @@ class ScoreRequest:
     responses: tuple[str, ...] = ()
     features: bool = False
     layers: tuple[int, ...] = ()
+    rebatched: bool = False
     settings: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -48,5 +51,5 @@ class ScoreRequest:
     @property
     def content(self) -> str:
         """SHA-256 over all that decides the scores, the key's name left out."""
-        payload = [self.kind, self.texts, self.labels, self.responses, self.features, self.layers, self.settings]
+        payload = [self.kind, self.texts, self.labels, self.responses, self.features, self.layers, self.rebatched, self.settings]
         return hashlib.sha256(json.dumps(payload, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from balora_audit.models.encode import length_batches, pad
-from balora_audit.scoring.reader import BUDGET_TOKENS, Reader, States, chunks
+from balora_audit.models.encode import pad
+from balora_audit.scoring.reader import Reader, States, chunks
 from balora_audit.scoring.request import ScoreRequest
 from balora_audit.scoring.scores import ScoreKind, Scores
 
@@ -53,7 +53,7 @@ def _score(request: ScoreRequest, reader: Reader) -> ResponseScores:
     rows = [start + answer[:-1] for start, answer in zip(starts, answers, strict=True)]
     nll, correct = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
     states = States(len(rows), features=request.features, layers=request.layers)
-    for batch in length_batches([len(row) for row in rows], BUDGET_TOKENS):
+    for batch in reader.batches(rows):
         ids_BT, mask_BT = pad([rows[index] for index in batch], device)
         done = forward.run(ids_BT, mask_BT, layers=request.layers)
         first_B = torch.tensor([len(starts[index]) - 1 for index in batch], device=device)[:, None]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from balora_audit.stats.items import FloatArray
@@ -43,7 +44,7 @@ class Jackknife:
     items: int
     estimate: float
     left_out: FloatArray
-    sizes: FloatArray | None = None
+    sizes: NDArray[Any] | None = None
     within: tuple[float, float] = (-math.inf, math.inf)
 
     def __post_init__(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,13 +18,17 @@ from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.encode import Encoder
 from balora_audit.models.forward import CausalForward
 
+if TYPE_CHECKING:
+    from balora_audit.config import TrainingConfig
+
 __all__ = [
     "TrainingRow",
-    "batches",
     "encode_rows",
     "encode_whole",
     "order_hash",
+    "planned_steps",
     "read_mask",
+    "schedule",
     "set_aside",
     "states_at",
     "steps_per_epoch",
@@ -86,17 +92,37 @@ def states_at(forward: CausalForward | ClassifierForward, ids_BT: Tensor, mask_B
     return done.states_BTD[read_BT] if done.logits_BTV is None else done.logits_BTV[read_BT]
 
 
-def batches(rows: Sequence[TrainingRow], *, batch_size: int, epochs: int, seed: int) -> Iterator[list[TrainingRow]]:
-    """Yield the batches of all epochs: one seeded permutation each, the last batch of an epoch may be smaller."""
-    for epoch in range(epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(len(rows))
-        for start in range(0, len(rows), batch_size):
-            yield [rows[index] for index in order[start : start + batch_size]]
+def schedule(
+    rows: Sequence[TrainingRow], *, batch_size: int, accumulation: int, steps: int, seed: int
+) -> Iterator[list[list[TrainingRow]]]:
+    """Yield the batches of each optimiser step, as many steps as asked: epoch after epoch in a seeded order of its own.
+
+    No step reaches over the end of an epoch, whose last batch may be smaller; the last epoch may be cut.
+    """
+    done = 0
+    for epoch in itertools.count():
+        found = list(_epoch(rows, batch_size, epoch, seed))
+        for start in range(0, len(found), accumulation):
+            if done == steps:
+                return
+            yield found[start : start + accumulation]
+            done += 1
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
+def _epoch(rows: Sequence[TrainingRow], batch_size: int, epoch: int, seed: int) -> Iterator[list[TrainingRow]]:
+    order = np.random.default_rng([seed, epoch]).permutation(len(rows))
+    for start in range(0, len(rows), batch_size):
+        yield [rows[index] for index in order[start : start + batch_size]]
+
+
+def steps_per_epoch(count: int, batch_size: int, accumulation: int = 1) -> int:
     """Return the number of optimiser steps that one epoch takes."""
-    return -(-count // batch_size)
+    return math.ceil(math.ceil(count / batch_size) / accumulation)
+
+
+def planned_steps(count: int, training: TrainingConfig) -> int:
+    """Return the optimiser steps that so many rows take in the configured number of epochs: what all conditions of an audit train."""
+    return training.epochs * steps_per_epoch(count, training.batch_size, training.accumulation)
 
 
 def set_aside(rows: Sequence[TrainingRow], share: float, seed: int) -> tuple[list[TrainingRow], list[TrainingRow]]:
@@ -106,9 +132,9 @@ def set_aside(rows: Sequence[TrainingRow], share: float, seed: int) -> tuple[lis
     return [row for i, row in enumerate(rows) if i not in chosen], [rows[i] for i in sorted(chosen)]
 
 
-def order_hash(rows: Sequence[TrainingRow], **order: Any) -> str:
+def order_hash(steps: Iterable[Sequence[Sequence[TrainingRow]]]) -> str:
     """Return the SHA-256 over the ids in the order of training, the evidence that all methods saw the same sequence."""
     digest = hashlib.sha256()
-    for batch in batches(rows, **order):
+    for batch in itertools.chain.from_iterable(steps):
         digest.update(("\n".join(row.id for row in batch) + "\n\n").encode())
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from balora_audit.errors import UnitError
 from balora_audit.penalties import PENALTIES, Penalties
 from balora_audit.training.checkpoint import Checkpoints, TrainingState, optimiser_tensors, restore_optimiser
-from balora_audit.training.examples import TrainingRow, batches, order_hash, set_aside, steps_per_epoch
+from balora_audit.training.examples import TrainingRow, order_hash, planned_steps, schedule, set_aside, steps_per_epoch
 from balora_audit.training.memory import peak_bytes, reset_peak
 from balora_audit.training.objective import Objective
 from balora_audit.training.process_group import ProcessGroup
@@ -46,6 +46,8 @@ class TrainingLog:
     """What training did. ``curves`` holds one value per step for ``step``, ``total`` and every term that was in the loss."""
 
     steps: int
+    epochs: float
+    """How often these steps went through the rows."""
     wall_seconds: float
     peak_memory_bytes: int | None
     curves: dict[str, list[float | None]] = field(default_factory=dict)
@@ -108,9 +110,17 @@ class Trainer:
         }  # fmt: skip
 
     def fit(
-        self, rows: Sequence[TrainingRow], *, checkpoints: Checkpoints | None = None, advance: Callable[[int], None] = lambda _: None
+        self,
+        rows: Sequence[TrainingRow],
+        *,
+        steps: int | None = None,
+        checkpoints: Checkpoints | None = None,
+        advance: Callable[[int], None] = lambda _: None,
     ) -> TrainingLog:
         """Train on rows from the start, or from where the last checkpoint stands.
+
+        As many optimiser steps as asked, or those that the configured epochs take; learning rate and penalties take their course over
+        them.
 
         Raises
         ------
@@ -121,8 +131,9 @@ class Trainer:
         """
         settings = self._settings
         training, validation = set_aside(rows, settings.validation_share, self._seed) if settings.patience else (list(rows), [])
-        schedule = self._schedule(training)
-        per_epoch = len(schedule) // settings.epochs
+        per_epoch = steps_per_epoch(len(training), settings.batch_size, settings.accumulation)
+        order = {"batch_size": settings.batch_size, "accumulation": settings.accumulation, "seed": self._seed}
+        planned = list(schedule(training, steps=planned_steps(len(training), settings) if steps is None else steps, **order))
         own_peak = reset_peak(self._device)
         begin = time.perf_counter()
         with self._training():
@@ -130,23 +141,24 @@ class Trainer:
             numbers, earlier = self._numbers, self._numbers["seconds"]
             if numbers["step"]:
                 advance(numbers["step"])
-            for step in range(numbers["step"], len(schedule)):
-                self._record(step, self.step(schedule[step], step, len(schedule)))
+            for step in range(numbers["step"], len(planned)):
+                self._record(step, self.step(planned[step], step, len(planned)))
                 advance(1)
                 if validation and (step + 1) % per_epoch == 0 and self._waited_enough(validation):
                     break
-                if checkpoints is not None and checkpoints.every and (step + 1) % checkpoints.every == 0 and step + 1 < len(schedule):
+                if checkpoints is not None and checkpoints.every and (step + 1) % checkpoints.every == 0 and step + 1 < len(planned):
                     numbers["seconds"] = earlier + time.perf_counter() - begin
                     if self._process_group.is_main:
                         checkpoints.save(self._state())
         self._put(self._best)
         return TrainingLog(
             steps=numbers["step"],
+            epochs=sum(len(batch) for group in planned[: numbers["step"]] for batch in group) / max(1, len(training)),
             wall_seconds=earlier + time.perf_counter() - begin,
             peak_memory_bytes=peak_bytes(self._device) if own_peak else None,
             curves=numbers["curves"],
-            notes=self._notes(len(schedule), len(validation)),
-            order_sha256=order_hash(training, batch_size=settings.batch_size, epochs=settings.epochs, seed=self._seed),
+            notes=self._notes(len(planned), len(validation)),
+            order_sha256=order_hash(planned),
         )
 
     def _record(self, step: int, values: dict[str, float]) -> None:
@@ -207,14 +219,6 @@ class Trainer:
                 parameter.grad = torch.zeros_like(parameter)
         self._process_group.all_reduce([*(p.grad for p in self._parameters.values() if p.grad is not None), logged])
         values.update({name: float(logged[i]) for i, name in enumerate(names) if name in values})
-
-    def _schedule(self, rows: Sequence[TrainingRow]) -> list[list[list[TrainingRow]]]:
-        """Return the batches of every optimiser step; no step reaches over the end of an epoch."""
-        settings = self._settings
-        every = list(batches(rows, batch_size=settings.batch_size, epochs=settings.epochs, seed=self._seed))
-        count = steps_per_epoch(len(rows), settings.batch_size)
-        ends = [(epoch + 1) * count for epoch in range(settings.epochs)]
-        return [every[i : min(i + settings.accumulation, end)] for end in ends for i in range(end - count, end, settings.accumulation)]
 
     @torch.no_grad()
     def _waited_enough(self, validation: Sequence[TrainingRow]) -> bool:

@@ -16,7 +16,7 @@ from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import HeadSpec, LoadedModel
 from balora_audit.penalties import Penalties, needs_teacher
 from balora_audit.training.checkpoint import Checkpoints
-from balora_audit.training.examples import TrainingRow, encode_rows, encode_whole, steps_per_epoch
+from balora_audit.training.examples import TrainingRow, encode_rows, encode_whole, planned_steps
 from balora_audit.training.fused import Head
 from balora_audit.training.head_initialisation import probe_head, random_head
 from balora_audit.training.loop import Trainable, Trainer, TrainingLog
@@ -46,6 +46,7 @@ class Recipe:
     penalties: Penalties
     regularizers: str
     head: HeadSpec
+    chat_template: bool = False
 
 
 class Output(Protocol):
@@ -72,12 +73,16 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One cell to train: its rows, its seed, what the work is called, where its files go."""
+    """One cell to train: its rows, its seed, what the work is called, where its files go.
+
+    ``steps`` are optimiser steps, the same for all conditions of an audit; None for those that the configured epochs take.
+    """
 
     train: tuple[Example, ...]
     seed: int
     title: str
     output: Output
+    steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +146,8 @@ class Workshop:
 
     def encoder(self) -> Encoder:
         """Return a new encoder, which counts what it shortens."""
-        return Encoder(self.base.tokenizer, min(self.recipe.training.max_tokens, self.base.limit_tokens))
+        limit = min(self.recipe.training.max_tokens, self.base.limit_tokens)
+        return Encoder(self.base.tokenizer, limit, chat=self.recipe.chat_template)
 
     def encode(self, train: Sequence[Example], encoder: Encoder) -> list[TrainingRow]:
         """Return examples as the base's head trains on them."""
@@ -176,14 +182,11 @@ class Workshop:
             raise TypeError("a language model's head is its own: there is none to set")
         return self.base.forward
 
-    def steps(self, rows: Sequence[TrainingRow]) -> int:
-        """Return how many optimiser steps :meth:`fit` plans for these rows."""
-        training = self.recipe.training
-        return training.epochs * -(-steps_per_epoch(len(rows), training.batch_size) // training.accumulation)
+    def steps(self, rows: Sequence[TrainingRow], job: Job) -> int:
+        """Return how many optimiser steps a job takes on its rows."""
+        return planned_steps(len(rows), self.recipe.training) if job.steps is None else job.steps
 
-    def fit(
-        self, tuned: Trainable, rows: Sequence[TrainingRow], penalties: Penalties | None, *, method: str, seed: int, checkpoints: Path
-    ) -> TrainingLog:
+    def fit(self, tuned: Trainable, rows: Sequence[TrainingRow], penalties: Penalties | None, *, method: str, job: Job) -> TrainingLog:
         """Train what is attached to the base; see `balora_audit.training.loop.Trainer.fit`."""
         training = self.recipe.training
         self.process_group.fully_shard(tuned.model)
@@ -195,20 +198,24 @@ class Workshop:
             training,
             learning_rate=training.learning_rate_of(method),
             penalties=penalties,
-            seed=seed,
+            seed=job.seed,
             device=self.base.device,
             process_group=self.process_group,
         )
-        return trainer.fit(rows, checkpoints=Checkpoints(checkpoints, training.checkpoint_steps), advance=self.progress.advance)
+        checkpoints = Checkpoints(job.output.checkpoints, training.checkpoint_steps)
+        return trainer.fit(rows, steps=job.steps, checkpoints=checkpoints, advance=self.progress.advance)
 
-    def remarks(self, penalties: Penalties | None, encoder: Encoder) -> list[str]:
+    def remarks(self, penalties: Penalties | None, encoder: Encoder, rows: Sequence[TrainingRow]) -> list[str]:
         """Return what a reader must know about head, penalties and shortened texts."""
-        return [*self._of_head(penalties), *self._of_texts(encoder)]
+        return [*self._of_head(penalties, rows), *self._of_texts(encoder)]
 
-    def _of_head(self, penalties: Penalties | None) -> list[str]:
+    def _of_head(self, penalties: Penalties | None, rows: Sequence[TrainingRow]) -> list[str]:
         head, training = self.recipe.head, self.recipe.training
-        if head.kind == "lm":
-            return []
+        if isinstance(self.base.forward, CausalForward):
+            # the logits of a batch have a row for each valid token; most batches of short answers are like the median one
+            tokens = round(training.batch_size * float(np.median([row.positions for row in rows])))
+            words = int(self.base.forward.head.weight.shape[0])
+            return [] if penalties is None else penalties.remarks(rows=max(1, tokens), outputs=words, regression=False)
         start = "a regularised linear probe on frozen features" if training.teacher_head == "probe" else "small random numbers"
         found = [f"the head, and its teacher's, started at {start}"]
         if penalties is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from balora_audit.comparison.calibration.kind import Kind, item_names, normal_items
@@ -40,7 +41,7 @@ def _survives(skill: float) -> float:
     return float(norm.cdf(1.0 + skill))
 
 
-def _difference(first_N: FloatArray, second_N: FloatArray) -> ItemScores:
+def _difference(first_N: NDArray[np.bool_], second_N: NDArray[np.bool_]) -> ItemScores:
     return ItemScores.mean_of(item_names(len(first_N)), first_N.astype(np.float64) - second_N)
 
 
@@ -105,8 +106,8 @@ def _falling(skill: float) -> FloatArray:
     return np.asarray(np.exp(-np.arange(_WIDE[1]) * (0.02 - 0.004 * skill)), dtype=np.float64)
 
 
-def _dealt(n: int) -> FloatArray:
-    return np.arange(n) % _GROUPS
+def _dealt(n: int) -> NDArray[np.int64]:
+    return np.asarray(np.arange(n) % _GROUPS)
 
 
 def _wide_features(z_ND: FloatArray, skill: float, rng: np.random.Generator) -> FloatArray:

@@ -23,6 +23,7 @@ CONDITIONS: dict[str, ConditionKind] = built_in(
     {
         "correlate": "balora_audit.data.conditions.correlate:CORRELATE",
         "imbalance": "balora_audit.data.conditions.imbalance:IMBALANCE",
+        "balanced": "balora_audit.data.conditions.balanced:BALANCED",
         "noise": "balora_audit.data.conditions.noise:NOISE",
     },
     partial(checked, ConditionKind),
@@ -30,6 +31,7 @@ CONDITIONS: dict[str, ConditionKind] = built_in(
 """In the order in which they are applied and named, those that drop examples before those that change them."""
 
 _CLEAN = "clean"
+_UNCORRELATED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,26 @@ class Condition:
     def dose(self, kind: str) -> float | None:
         """Return the dose of a kind of condition; None where it is not applied."""
         return dict(self.doses).get(kind)
+
+    @property
+    def control(self) -> Condition | None:
+        """The condition that is this one without what it asks about, with as many rows; None where there is none.
+
+        Of label noise: the same rows with their true labels. Of imbalance: balanced classes. Of a correlation: none of it.
+
+        Examples
+        --------
+        >>> str(parse("imbalance:20+noise:0.1").control), str(parse("imbalance:20").control), str(parse("correlate:0.9").control)
+        ('imbalance:20', 'balanced:20', 'correlate:0.5')
+        """
+        doses = dict(self.doses)
+        if "noise" in doses:
+            return Condition(tuple((name, dose) for name, dose in self.doses if name != "noise"))
+        if "imbalance" in doses and "balanced" not in doses:
+            return Condition(tuple(("balanced" if name == "imbalance" else name, dose) for name, dose in self.doses))
+        if doses.get("correlate", _UNCORRELATED) > _UNCORRELATED:
+            return Condition(tuple((name, _UNCORRELATED if name == "correlate" else dose) for name, dose in self.doses))
+        return None
 
     @property
     def noise(self) -> float | None:
@@ -149,16 +171,17 @@ def apply(dataset: AuditDataset, condition: Condition, seed: int) -> Conditioned
     DataError
         Too few examples to leave every class at least one.
     """
+    rows = dataset.rows(seed)
     if condition.is_clean:
-        return Conditioned(train=dataset.train, changed={})
+        return Conditioned(train=rows, changed={})
     if dataset.task != "classification":
         raise ConfigurationError(f"condition {str(condition)!r} needs class labels, and the data have none")
-    train: Sequence[Example] = dataset.train
+    train: Sequence[Example] = rows
     changed: dict[str, Any] = {}
     for name, dose in condition.doses:
-        train, done = CONDITIONS[name].change(train, dataset, dose, _stream(name, seed))
+        train, done = CONDITIONS[name].change(train, dataset, dose, seed, _stream(name, seed))
         changed |= done
-    changed["removed"] = len(dataset.train) - len(train)
+    changed["removed"] = len(rows) - len(train)
     return Conditioned(train=tuple(train), changed=changed)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +15,9 @@ __all__ = ["CORRELATE"]
 
 
 def _thin_out(
-    train: Sequence[Example], dataset: AuditDataset, share: float, rng: np.random.Generator
+    train: Sequence[Example], dataset: AuditDataset, share: float, seed: int, rng: np.random.Generator
 ) -> tuple[list[Example], dict[str, Any]]:
-    """Thin out each class until its majority group has the wanted share.
+    """Thin out each class until its majority group has the wanted share, to a number of rows that is the same for every share.
 
     The majority group of a class is its larger group in the data (the first by name on a tie); with exactly balanced
     groups it alternates over the classes, so that the correlation carries information. Examples without a group, or of a
@@ -37,8 +36,8 @@ def _thin_out(
         if min(sizes) == 0:
             raise DataError(f"class {name!r} has training examples of one group only; correlate:ρ cannot be set there")
         major = (label % 2) if sizes[0] == sizes[1] else int(sizes[1] > sizes[0])
-        # the largest class of the wanted composition that the examples allow
-        total = int(min(sizes[major] / share, sizes[1 - major] / (1 - share) if share < 1 else math.inf))
+        # as many for every share from 0.5 to 1: what both of these allow
+        total = min(sizes[major], 2 * sizes[1 - major])
         wanted = {major: round(total * share), 1 - major: total - round(total * share)}
         for index, group in enumerate(groups):
             order = rng.permutation(len(by_group[group]))[: wanted[index]]

@@ -12,8 +12,9 @@ from balora_audit.data.dataset import AuditDataset, Example
 
 __all__ = ["Change", "ConditionKind"]
 
-Change = Callable[[Sequence[Example], AuditDataset, float, np.random.Generator], tuple[list[Example], dict[str, Any]]]
-"""(training examples, data set, dose, generator of this kind) → the examples that remain, in their order, and what was changed."""
+Change = Callable[[Sequence[Example], AuditDataset, float, int, np.random.Generator], tuple[list[Example], dict[str, Any]]]
+"""(training examples, data set, dose, training seed, generator of this kind and seed) → the examples that remain, in their order, and
+what was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

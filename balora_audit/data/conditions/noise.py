@@ -14,7 +14,9 @@ from balora_audit.data.dataset import AuditDataset, Example
 __all__ = ["NOISE"]
 
 
-def _flip(train: Sequence[Example], dataset: AuditDataset, share: float, rng: np.random.Generator) -> tuple[list[Example], dict[str, Any]]:
+def _flip(
+    train: Sequence[Example], dataset: AuditDataset, share: float, seed: int, rng: np.random.Generator
+) -> tuple[list[Example], dict[str, Any]]:
     classes = len(dataset.label_names)
     hit = rng.random(len(train)) < share
     shift = rng.integers(1, classes, size=len(train))

@@ -70,22 +70,25 @@ class GeneralFeatures(Measure):
     def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
         """Add both ranks; draw the spectrum and the rank over the number of tokens."""
         del beside
-        reason = None
-        if len(context.dataset.general) < 2:
-            one = "there is one general text only, and intervals leave texts out" if context.dataset.general else "there is no general text"
-            reason = one if context.predicts_words else "a classification head reads no general text"
-        else:
+        reason = _why_none(context)
+        if reason is None:
             found = scores_of(scores, "general", TextScores)
-            x_PF, text_P = found.features, found.feature_text
-            if x_PF is None or text_P is None:
+            if found.features is None or found.feature_text is None:
                 raise TypeError("the general text was scored without features")
-            if len(np.unique(text_P)) < 2 or not np.ptp(x_PF, axis=0).any():
-                reason = "the general texts are too short, or all features are the same"
-        if reason is not None:
-            for metric in self.metrics:
-                findings.missing(metric.name, reason)
-            return
-        _ranks(context, x_PF, text_P, findings)
+            if len(np.unique(found.feature_text)) > 1 and np.ptp(found.features, axis=0).any():
+                _ranks(context, found.features, found.feature_text, findings)
+                return
+            reason = "the general texts are too short, or all features are the same"
+        for metric in self.metrics:
+            findings.missing(metric.name, reason)
+
+
+def _why_none(context: Context) -> str | None:
+    if len(context.dataset.general) > 1:
+        return None
+    if not context.predicts_words:
+        return "a classification head reads no general text"
+    return "there is one general text only, and intervals leave texts out" if context.dataset.general else "there is no general text"
 
 
 def _ranks(context: Context, x_PF: np.ndarray, text_P: np.ndarray, findings: Findings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -237,12 +238,12 @@ def _input_noise(context: Context, scores: Mapping[str, Scores], base: Mapping[s
 def _corruption_errors(
     findings: Findings, errors_KS: np.ndarray, clean: float, base_errors_KS: np.ndarray, base_clean: float, count: int
 ) -> None:
-    for metric, value in (
-        (MCE, lambda: mce(errors_KS, base_errors_KS)),
-        (RELATIVE_MCE, lambda: relative_mce(errors_KS, clean, base_errors_KS, base_clean)),
+    for metric, of in (
+        (MCE, partial(mce, errors_KS, base_errors_KS)),
+        (RELATIVE_MCE, partial(relative_mce, errors_KS, clean, base_errors_KS, base_clean)),
     ):
         try:
-            findings.plain(metric.name, value(), count)
+            findings.plain(metric.name, of(), count)
         except ValueError as error:  # the base loses nothing under some kind of noise: a ratio to nothing
             findings.missing(metric.name, str(error))
 
