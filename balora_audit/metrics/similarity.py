@@ -13,6 +13,9 @@ from balora_audit.metrics.streamed import BLOCK_ROWS, ratio_of_hsic, streamed_ck
 
 __all__ = ["anisotropy", "linear_cka", "principal_angles"]
 
+_FEW = 2048
+"""Up to so many items the N × N Gram matrices are quicker than sums over rows, whatever the dimensions."""
+
 _MANY = 16384
 """Beyond so many items the matrices are read in blocks, and none is copied as a whole."""
 
@@ -63,7 +66,7 @@ def linear_cka(x: Any, y: Any, *, center: bool = True, debiased: bool = False) -
 
 
 def _debiased(left: NDArray[Any], right: NDArray[Any]) -> float:
-    if left.ndim == right.ndim == 2 and len(left) == len(right) and len(left) >= max(left.shape[1], right.shape[1]):
+    if left.ndim == right.ndim == 2 and len(left) == len(right) > max(_FEW, left.shape[1], right.shape[1]):
         blocks = range(0, len(left), BLOCK_ROWS)
         return streamed_cka(((left[at : at + BLOCK_ROWS], right[at : at + BLOCK_ROWS]) for at in blocks), debiased=True)
     a, b = matrix(left, center=True), matrix(right, center=True, name="y")

@@ -40,7 +40,7 @@ def _of(dataset: AuditDataset, context: Context, name: str, title: str, level: f
         "bag-of-words": "TF-IDF of words and pairs of words with a linear model, trained on the same rows",
         "majority": "always the class that is most frequent in the training rows",
     }
-    answers = _answers(dataset, context.train, name, context.seed)
+    answers = _answers(dataset, context.train, name)
     if answers is None:
         note = "a bag of words writes no responses" if dataset.task == "generation" else "the training rows have one class only"
         return Reference(name=name, title=title, value=None, note=note, **trained)
@@ -49,10 +49,10 @@ def _of(dataset: AuditDataset, context: Context, name: str, title: str, level: f
     return Reference(name=name, title=title, value=value, ci_low=low, ci_high=high, note=notes[name], **trained)
 
 
-def _answers(dataset: AuditDataset, train: Sequence[Example], name: str, seed: int) -> np.ndarray | None:
+def _answers(dataset: AuditDataset, train: Sequence[Example], name: str) -> np.ndarray | None:
     if name == "majority":
         return majority(train, dataset.test)
-    return bag_of_words(train, dataset.test, dataset.task, seed)
+    return bag_of_words(train, dataset.test, dataset.task)
 
 
 def _value(dataset: AuditDataset, answers: np.ndarray, level: float) -> tuple[float, tuple[float, float] | None]:

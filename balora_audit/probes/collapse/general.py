@@ -94,13 +94,12 @@ def _why_none(context: Context) -> str | None:
 def _ranks(context: Context, x_PF: np.ndarray, text_P: np.ndarray, findings: Findings) -> None:
     _, place_P = np.unique(text_P, return_inverse=True)  # texts of one token have none
     groups_P = place_P % _GROUPS
-    sizes_G = np.bincount(groups_P)
     rank = OF_SINGULAR_VALUES["effective_rank"]
     whole = singular_values(x_PF)
-    for metric, center, value in ((GENERAL_RANK, True, rank(whole)), (GENERAL_RANKME, False, rankme(x_PF))):
-        left_out = [rank(sigma) for sigma in leave_group_out_singular_values(x_PF, groups_P, center=center)]
-        jackknife = Jackknife(items=len(x_PF), estimate=value, left_out=np.array(left_out), sizes=sizes_G, within=(0, np.inf))
-        findings.spectral(metric.name, jackknife)
+    left_out = np.array([rank(sigma) for sigma in leave_group_out_singular_values(x_PF, groups_P, precise=False)])
+    found = Jackknife(items=len(x_PF), estimate=rank(whole), left_out=left_out, sizes=np.bincount(groups_P), within=(0, np.inf))
+    findings.spectral(GENERAL_RANK.name, found)
+    findings.plain(GENERAL_RANKME.name, rankme(x_PF), len(x_PF))
     shares = whole / whole.sum()
     findings.draw("general_spectrum", index=list(range(1, len(shares) + 1)), sigma_normalised=[float(share) for share in shares])
     sizes = sorted({*(size for power in range(4, 16) if (size := 2**power) < len(x_PF) and size >= _SMALLEST), len(x_PF)})

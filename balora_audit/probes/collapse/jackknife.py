@@ -10,7 +10,7 @@ from balora_audit.stats import Jackknife
 
 __all__ = ["FEW_GROUPS", "GROUPS", "deal", "jackknife"]
 
-GROUPS = 40
+GROUPS = 20
 FEW_GROUPS = 10
 """For measures that decompose with vectors each time."""
 

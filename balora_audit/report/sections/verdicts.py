@@ -16,6 +16,7 @@ _TONES: dict[Verdict, str] = {
     "contradicted": "bad",
     "equivalent": "same",
     "inconclusive": "open",
+    "not comparable": "none",
     "not run": "none",
     "error": "fault",
 }
