@@ -108,7 +108,7 @@ def _cells(row: Comparison, metric: Metric, titles: dict[str, str]) -> tuple[str
     better = "higher" if row.higher_is_better else "lower"
     verdict = row.verdict or "not run"
     return (
-        f"{VERDICT_ICONS[verdict]} {verdict}",
+        f"{VERDICT_ICONS[verdict]} {verdict}" + (f" (on {row.matched.metric})" if row.matched is not None else ""),
         f"{titles[row.candidate]} has {better} {metric.title} than {titles[row.baseline]} ({row.condition})",
         _signed(row.delta, metric.unit),
         "—" if row.ci_low is None else f"{_signed(row.ci_low, metric.unit)} to {_signed(row.ci_high, metric.unit)}",
@@ -143,6 +143,9 @@ def summary(record: AuditRecord, out: Path, report: Path) -> dict[str, Any]:
                 "p_adjusted": row.p_adjusted,
                 "n_items": row.n_items,
                 "n_seeds": row.n_seeds,
+                "detectable": row.detectable,
+                "decided_on": row.metric if row.matched is None else row.matched.metric,
+                "reason": row.reason,
             }
             for row in record.comparisons
             if row.claim is not None

@@ -81,7 +81,7 @@ class Note:
 
     kind: Literal["note"] = "note"
     text: str
-    tone: Literal["plain", "warning", "quiet"] = "plain"
+    tone: Literal["plain", "finding", "warning", "quiet"] = "plain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,10 @@ from balora_audit.report.blocks import Estimate
 from balora_audit.report.numbers import MISSING, interval_text, isolated, plain, value_text
 from balora_audit.slices import ALL, CLEAN, Slice
 
-__all__ = ["Reader", "Summary"]
+__all__ = ["SKILL", "Reader", "Summary"]
+
+SKILL = "skill"
+"""The probe that is read before all others."""
 
 _MOST_SEEDS = 5
 _Value = TypeVar("_Value", str, Slice)
@@ -115,6 +118,29 @@ class Reader:
         """Return the metrics of a probe that belong to a display of its section, in the order in which they are declared."""
         declared = self._probes[probe].metrics if probe in self._probes else ()
         return [metric for metric in declared if name in self.metric(metric).groups]
+
+    @property
+    def skill(self) -> Metric | None:
+        """The metric that skill is told in: the first of the probe of skill that has a direction; None where none was measured."""
+        declared = self._probes[SKILL].metrics if SKILL in self._probes else ()
+        return next((known for name in declared if (known := self.metric(name)).higher_is_better is not None), None)
+
+    def skill_of(self, condition: str) -> list[Summary | None]:
+        """Return every model's skill on the clean test data, trained under a condition; nothing where it was not measured."""
+        found = [] if self.skill is None else self.across(SKILL, self.skill.name, CLEAN, condition)
+        return found if any(summary is not None and summary.value is not None for summary in found) else []
+
+    def margin(self, metric: Metric) -> float | None:
+        """Return the margin of a metric: the configured one, else its own."""
+        margins = self.record.config.get("margins")
+        given = margins.get(metric.name) if isinstance(margins, dict) else None
+        return metric.margin if given is None else float(given)
+
+    @property
+    def rows_redrawn(self) -> bool:
+        """Whether every seed trained on rows of its own, so that several seeds speak of the method."""
+        data = self.record.provenance.get("data")
+        return not isinstance(data, dict) or data.get("rows_redrawn") is not False
 
     def slice_of(self, row: Measurement | Comparison | Claim) -> Slice:
         """Return what part of the data a row of the record is of."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from balora_audit.metric import Metric, Sentence
 from balora_audit.records import Comparison
-from balora_audit.report.numbers import condition_title, isolated, magnitude
+from balora_audit.report.numbers import condition_title, isolated, magnitude, value_text
 from balora_audit.report.rows import Reader
 from balora_audit.slices import ALL, CLEAN
 
-__all__ = ["claim_sentence", "verdict_sentence"]
+__all__ = ["claim_sentence", "detectable_sentence", "matched_sentence", "skill_sentence", "verdict_sentence"]
 
+DIRECTIONS = {True: "higher is better", False: "lower is better"}
 _FIELD = re.compile(r"\{(candidate|baseline|title|size|word)\}")
 
 
@@ -37,22 +39,107 @@ def verdict_sentence(reader: Reader, row: Comparison) -> str:
     """
     if row.delta is None:
         return f"No verdict: {row.reason or 'nothing was measured'}."
+    if row.verdict == "not comparable":
+        return _not_compared(reader, row)
     metric = reader.metric(row.metric)
-    candidate, baseline = reader.title(row.candidate), reader.title(row.baseline)
-    if row.delta == 0:
-        found = f"{candidate} and {baseline} have the same {metric.title}"
-    else:
-        word = metric.sentence.less if row.delta < 0 else metric.sentence.more
-        size = magnitude(row.delta, metric)
-        found = _filled(metric.sentence.form, candidate=candidate, baseline=baseline, title=metric.title, word=word, size=size)
+    found = _difference(reader, row, row.delta, metric)
     said = [
         _interval(row, metric),
         f"{row.n_seeds} seed{'' if row.n_seeds == 1 else 's'}",
         f"{row.n_items:,} items",
         *([] if row.margin is None else [f"margin {magnitude(row.margin, metric, unit=False)}"]),
-        *(["about these checkpoints, not the method"] if row.n_seeds < 3 else []),
+        *_scope(reader, row),
     ]
     return f"{found} ({'; '.join(said)})."
+
+
+def skill_sentence(reader: Reader) -> str:
+    """Say how good every model is at its task on the clean test data, beside the references; nothing where it was not measured.
+
+    Examples
+    --------
+    ``Task: on the clean test texts BA-LoRA answers 85.2 % correctly, LoRA 60.2 %, Base 35.2 % (best possible 92.4 %; bag of words
+    51.3 %).``
+    """
+    metric, condition = reader.skill, "clean"
+    found = reader.skill_of(condition)
+    if metric is None or not found:
+        return ""
+    known = [(reader.title(model), s.value) for model, s in zip(reader.models, found, strict=True) if s is not None and s.value is not None]
+    known.sort(key=lambda entry: -entry[1] if metric.higher_is_better else entry[1])
+    values = [f"{title} {value_text(value, metric)}" for title, value in known]
+    if metric.name == "accuracy":
+        values[0] = f"{known[0][0]} answers {value_text(known[0][1], metric)} correctly"
+        told = f"Task: on the clean test texts {', '.join(values)}"
+    else:
+        told = f"Task: {metric.title} on the clean test texts: {', '.join(values)} ({DIRECTIONS[bool(metric.higher_is_better)]})"
+    beside = _references(reader, condition, metric)
+    return f"{told} ({'; '.join(beside)})." if beside else f"{told}."
+
+
+def _references(reader: Reader, condition: str, metric: Metric) -> list[str]:
+    """Return each reference that has a value, the mean over seeds of those that were trained."""
+    values: dict[str, list[float]] = {}
+    for row in reader.record.references:
+        if row.value is not None and row.metric == metric.name and row.condition in (None, condition):
+            bound = " at most" if "upper bound" in row.note else ""
+            values.setdefault(f"{isolated(row.title)}{bound}", []).append(row.value)
+    return [f"{title} {value_text(sum(found) / len(found), metric)}" for title, found in values.items()]
+
+
+def matched_sentence(reader: Reader, row: Comparison) -> str:
+    """Say what decided a claim where skills are unequal; nothing where it was decided on itself."""
+    if row.matched is None or row.matched.delta is None:
+        return ""
+    metric = reader.metric(row.matched.metric)
+    found = _difference(reader, row, row.matched.delta, metric)
+    interval = _interval(replace(row, delta=row.matched.delta, ci_low=row.matched.ci_low, ci_high=row.matched.ci_high), metric)
+    items = f"{row.matched.n_items:,} items; margin {magnitude(row.matched.margin, metric, unit=False)}"
+    return f"Decided at equal skill, since {_skill_gap(reader, row)}: {found} ({interval}; {items})."
+
+
+def detectable_sentence(reader: Reader, row: Comparison) -> str:
+    """Say what an undecided claim could have found; nothing where it is decided or that is not known."""
+    if row.verdict != "inconclusive" or row.detectable is None or row.matched is not None:
+        return ""
+    metric = reader.metric(row.metric)
+    times = f", {row.detectable / row.margin:.1f} times the margin" if row.margin else ""
+    return f"This design finds a difference of about {magnitude(row.detectable, metric)}{times}, with 80\N{NO-BREAK SPACE}% power."
+
+
+def _not_compared(reader: Reader, row: Comparison) -> str:
+    title = reader.metric(row.metric).title
+    if row.skill_delta is None:
+        return f"Not compared: {title} follows from skill, and skill was not measured of both."
+    return f"Not compared: {title} follows from skill or grows with training, and {_skill_gap(reader, row)}."
+
+
+def _skill_gap(reader: Reader, row: Comparison) -> str:
+    """Say which of two models is more skilled, and by how much."""
+    metric, delta = reader.skill, row.skill_delta
+    if metric is None or delta is None:
+        return "their skills are unequal"
+    margin = reader.margin(metric)
+    beyond = "" if margin is None else f" (margin {magnitude(margin, metric, unit=False)})"
+    return f"{_difference(reader, row, delta, metric)}{beyond}"
+
+
+def _difference(reader: Reader, row: Comparison, delta: float, metric: Metric) -> str:
+    """Say a difference between the models of a row in the words of a metric."""
+    candidate, baseline = reader.title(row.candidate), reader.title(row.baseline)
+    if delta == 0:
+        return f"{candidate} and {baseline} have the same {metric.title}"
+    word = metric.sentence.less if delta < 0 else metric.sentence.more
+    return _filled(
+        metric.sentence.form, candidate=candidate, baseline=baseline, title=metric.title, word=word, size=magnitude(delta, metric)
+    )
+
+
+def _scope(reader: Reader, row: Comparison) -> list[str]:
+    """Say what a finding is about where that is less than the method."""
+    if row.n_seeds < 3:
+        return ["about these checkpoints, not the method"]
+    return [] if reader.rows_redrawn else ["about these training rows, not the method"]
 
 
 def _filled(form: str, **texts: str) -> str:

@@ -7,31 +7,44 @@ from collections.abc import Collection, Iterable, Sequence
 from balora_audit.records import Comparison
 from balora_audit.report.blocks import Block, Estimate, Table, TableCell
 from balora_audit.report.numbers import MISSING, capitalised, change, condition_title, count_text, interval_text, p_text
-from balora_audit.report.rows import Reader, Summary
+from balora_audit.report.rows import SKILL, Reader, Summary
 from balora_audit.slices import ALL, Slice
 
 __all__ = ["DIRECTION", "cells", "comparison_table", "metric_table", "metric_tables", "part_tables", "slice_table"]
 
 _MOST_REASONS = 12
+FOLLOWS = "†"
+_MARK = f"{FOLLOWS} follows from skill, or grows with training: compare it only between models of equal skill."
 DIRECTION = {True: "higher is better", False: "lower is better", None: ""}
 """What a reader is told of a metric's direction."""
 
 
 def metric_table(reader: Reader, probe: str, condition: str, metrics: Sequence[str], caption: str, slice: Slice = ALL) -> Table:
-    """Return a table with one row per metric and one column per model, values with intervals, and how many items they are of."""
+    """Return a table with one row per metric and one column per model, values with intervals, and how many items they are of.
+
+    The first row is the models' skill on clean test data, without which no other number is read.
+    """
     rows: list[tuple[TableCell, ...]] = []
     seen: list[Summary | None] = []
+    marked = False
+    if probe != SKILL and reader.skill is not None and (skills := reader.skill_of(condition)):
+        title = f"{reader.skill.title} on clean test texts"
+        rows.append((title, DIRECTION[reader.skill.higher_is_better], _counts(skills), *cells(skills)))
     for metric in metrics:
         found = reader.across(probe, metric, slice, condition)
         seen += found
         known = reader.metric(metric)
-        rows.append((known.title, DIRECTION[known.higher_is_better], _counts(found), *cells(found)))
+        follows = probe != SKILL and known.skill in ("follows", "trained")
+        marked = marked or follows
+        rows.append(
+            (f"{known.title} {FOLLOWS}" if follows else known.title, DIRECTION[known.higher_is_better], _counts(found), *cells(found))
+        )
     return Table(
         caption=caption,
         columns=("Metric", "Direction", "Items", *(reader.title(model) for model in reader.models)),
         align="ll" + "r" * (1 + len(reader.models)),
         rows=tuple(rows),
-        notes=_notes(reader, seen),
+        notes=(*_notes(reader, seen), *((_MARK,) if marked else ())),
         evidence=_evidence(seen),
     )
 
@@ -93,7 +106,7 @@ def comparison_table(reader: Reader, caption: str, rows: Sequence[Comparison], *
     for row in rows:
         metric = reader.metric(row.metric)
         interval = None if row.ci_low is None else interval_text(row.ci_low, row.ci_high, metric, signed=True)
-        decided: list[TableCell] = [change(row.margin, metric).removeprefix("+"), row.verdict or MISSING] if verdicts else []
+        decided: list[TableCell] = [change(row.margin, metric).removeprefix("+"), _verdict(reader, row)] if verdicts else []
         adjusted = None if row.p_adjusted is None or not verdicts else f"adjusted {p_text(row.p_adjusted)}"
         body.append(
             (
@@ -108,14 +121,25 @@ def comparison_table(reader: Reader, caption: str, rows: Sequence[Comparison], *
                 row.test or MISSING,
             )
         )
+    floors = [
+        f"{reader.metric_title(row, (ALL,))} {change(row.floor, reader.metric(row.metric)).removeprefix('+')}" for row in rows if row.floor
+    ]
+    moved = f"Numerical floor (how far a difference moves with batch size and order): {'; '.join(dict.fromkeys(floors))}." if floors else ""
     reasons = dict.fromkeys(f"{reader.metric_title(row, (ALL,))}, {row.condition}: {row.reason}." for row in rows if row.reason)
     return Table(
         caption=caption,
         columns=tuple(columns),
         align="llcr" + ("rl" if verdicts else "") + "rrrw",
         rows=tuple(body),
-        notes=(f"Beneath a difference: its {reader.level} interval.", *tuple(reasons)[:_MOST_REASONS]),
+        notes=(f"Beneath a difference: its {reader.level} interval.", *((moved,) if moved else ()), *tuple(reasons)[:_MOST_REASONS]),
     )
+
+
+def _verdict(reader: Reader, row: Comparison) -> TableCell:
+    """Return the verdict, and beneath it the matched metric that it was decided on."""
+    if row.matched is None:
+        return row.verdict or MISSING
+    return Estimate(text=row.verdict or MISSING, below=f"on {reader.metric(row.matched.metric).title}")
 
 
 def cells(found: Iterable[Summary | None]) -> list[TableCell]:

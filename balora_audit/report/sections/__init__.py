@@ -24,6 +24,7 @@ def _checked(name: str, thing: object) -> SectionBuilder:
 SECTIONS: dict[str, SectionBuilder] = built_in(
     {
         "summary": "balora_audit.report.sections.summary:SUMMARY",
+        "skill": "balora_audit.report.sections.skill:TASK_SKILL",
         "verdicts": "balora_audit.report.sections.verdicts:VERDICTS",
         "scope": "balora_audit.report.sections.scope:SCOPE",
         "models": "balora_audit.report.sections.models:MODELS",

@@ -22,10 +22,25 @@ _PROBE = "collapse"
 def _blocks(reader: Reader) -> list[Block]:
     """Return the measures of features and weights, the spectra on a log scale, layers, angles, and the t-SNE facets."""
     headlines = reader.group(_PROBE, "headline")
-    blocks = metric_tables(reader, _PROBE, "Features of the test items", without=reader.group(_PROBE, "weights"))
-    blocks += _bounded(reader, headlines)
+    blocks: list[Block] = []
     for metric in headlines:
         blocks += by_condition(reader, _PROBE, metric)
+    blocks += spectrum(
+        reader,
+        "rank_curve",
+        "Effective rank of general text over the number of tokens that it is measured on: a rank has no meaning without its N, and models "
+        "are compared at the same one.",
+        index="tokens",
+        column="rank",
+        y_label="effective rank",
+    )
+    blocks += metric_tables(reader, _PROBE, "Features of general text and of the test items", without=reader.group(_PROBE, "weights"))
+    text = (
+        "On general text, which training did not ask about, lost dimensions are lost. On the test items, learning to tell classes apart "
+        "lowers ranks by itself: these have no better end. CKA is the debiased estimator."
+    )
+    blocks.append(Note(text=text, tone="quiet"))
+    blocks += _bounded(reader)
     blocks += _by_layer(reader)
     blocks += spectrum(
         reader,
@@ -38,16 +53,16 @@ def _blocks(reader: Reader) -> list[Block]:
 COLLAPSE = SectionBuilder(name="collapse", title="Representation collapse", blocks=_blocks, probe=_PROBE)
 
 
-def _bounded(reader: Reader, headlines: list[str]) -> list[Block]:
+def _bounded(reader: Reader) -> list[Block]:
     """Say where the number of items, not of dimensions, bounds every rank."""
-    items = {row.n for row in reader.rows(_PROBE) if row.metric in headlines and reader.slice_of(row) == ALL and row.n}
+    items = {row.n for row in reader.rows(_PROBE) if row.metric == "effective_rank" and reader.slice_of(row) == ALL and row.n}
     lengths = {len(series.columns.get("index", ())) for series in reader.series(_PROBE, "spectrum")}
     if not items or not lengths or max(lengths) < min(items):
         return []
     return [
         Note(
-            text=f"{min(items):,} items in more dimensions: no rank can exceed {min(items) - 1:,}, whatever the model. Compare models "
-            "with one another, not with audits of other sizes.",
+            text=f"{min(items):,} test items in more dimensions: no rank of theirs can exceed {min(items) - 1:,}, whatever the model. "
+            "Compare models with one another, not with audits of other sizes.",
             tone="quiet",
         )
     ]

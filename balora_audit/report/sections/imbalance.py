@@ -20,14 +20,22 @@ _SMALL_GROUP = 5
 
 def _blocks(reader: Reader) -> list[Block]:
     """Return per-class recall, the summary metrics, group gaps and counterfactual flips, and what grew over the base."""
-    order = "Classes in the order of the data's labels; a long tail runs from the first (most frequent) to the last."
+    order = (
+        "Classes in the order of the data's labels. Which of them are rare under imbalance rotates over the seeds; the control has as many "
+    )
+    order += "rows with balanced classes."
     blocks = _by_class(reader, "recall", "Recall by class", head="Class", y_label="recall, %", remark=order)
-    caption = "Recall over the imbalance of the training data; at 1 the training data are as given."
+    caption = (
+        "Recall over the imbalance of the training data; at 1 the training data are as given, and more of them: the cost of imbalance "
+    )
+    caption += "alone is in the tables, against a control of as many rows."
     blocks += doses(reader, _PROBE, "imbalance", reader.group(_PROBE, "recall over imbalance"), caption)
     caption = "Gaps between groups over the strength of the planted correlation: what rises was learned from it."
     blocks += doses(reader, _PROBE, "correlate", reader.group(_PROBE, "over correlation"), caption)
     blocks += metric_tables(reader, _PROBE, "Classes, groups and counterfactuals")
-    alike = "Zero: both groups are found alike."
+    alike = (
+        "Zero: both groups are found alike. With few items in a cell equal groups show gaps too: the table has what shuffled groups show."
+    )
     caption = "True-positive-rate gap between the groups by class"
     blocks += _by_class(reader, "tpr_gap", caption, y_label="gap, points", remark=alike, zero=True)
     caption = "Answers that change under the swap of identity terms, by class and by group"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from balora_audit.report.blocks import Block, Definitions, Details, Note, Table
 from balora_audit.report.builder import SectionBuilder
-from balora_audit.report.numbers import condition_title
+from balora_audit.report.numbers import change, condition_title
 from balora_audit.report.rows import Reader
 from balora_audit.slices import ALL
 
@@ -29,7 +29,7 @@ def _blocks(reader: Reader) -> list[Block]:
     absent = [reader.probe_title(probe.name) for probe in reader.record.probes if probe.name not in present]
     if absent:
         blocks.append(Note(text=f"Not part of this audit: {', '.join(absent)}.", tone="warning"))
-    blocks += _unmeasured(reader)
+    blocks += [*_floors(reader), *_unmeasured(reader)]
     used = dict.fromkeys(
         [*(row.metric for row in reader.record.measurements), *(row.metric for row in reader.record.comparisons)],
     )
@@ -43,6 +43,34 @@ def _blocks(reader: Reader) -> list[Block]:
 
 
 LIMITS = SectionBuilder(name="limits", title="Limits and glossary", blocks=_blocks)
+
+
+def _floors(reader: Reader) -> list[Block]:
+    """Return how far numbers move with the batches that they are computed in, where they do."""
+    rows = [row for row in reader.record.floors if row.change > 0]
+    if not rows:
+        return []
+    rows.sort(key=lambda row: (row.probe, row.metric, row.condition))
+    table = Table(
+        caption=f"Numerical floor, showing {min(len(rows), _MOST_ROWS)} of {len(rows)} numbers that move",
+        columns=("Metric", "Model", "Trained on", "Moves by"),
+        align="llcr",
+        rows=tuple(
+            (
+                f"{reader.probe_title(row.probe)}: {reader.metric(row.metric).title}",
+                reader.title(row.method),
+                condition_title(row.condition),
+                change(row.change, reader.metric(row.metric)).removeprefix("+"),
+            )
+            for row in rows[:_MOST_ROWS]
+        ),
+    )
+    same = len(reader.record.floors) - len(rows)
+    text = (
+        f"One model was scored twice, in other batches and another order: {len(rows):,} of its numbers moved, {same:,} did not. Twice the "
+        "move is the numerical floor of a difference; a verdict that it would change is inconclusive."
+    )
+    return [Note(text=text, tone="quiet"), Details(summary="How far numbers move with batch size and order", blocks=(table,))]
 
 
 def _unmeasured(reader: Reader) -> list[Block]:

@@ -67,6 +67,7 @@ def _runs(reader: Reader) -> Table:
             count_text(cell.trainable_parameters),
             count_text(cell.examples),
             count_text(cell.steps),
+            MISSING if cell.epochs is None else f"{cell.epochs:.1f}",
             *(digits(cell.losses[term]) if term in cell.losses else MISSING for term in terms),
             MISSING if cell.wall_seconds is None else f"{cell.wall_seconds:,.1f}",
             bytes_text(cell.peak_memory_bytes),
@@ -77,10 +78,10 @@ def _runs(reader: Reader) -> Table:
     return Table(
         caption="What each training run did",
         columns=(
-            "Model", "Trained on", "Seed", "Status", "Trainable parameters", "Examples", "Steps",
+            "Model", "Trained on", "Seed", "Status", "Trainable parameters", "Examples", "Steps", "Epochs",
             *(f"Final {term} loss" for term in terms), "Seconds", "Peak memory",
         ),
-        align="lcrlrrr" + "r" * len(terms) + "rr",
+        align="lcrlrrrr" + "r" * len(terms) + "rr",
         rows=tuple(rows),
         headers=3,
         notes=tuple(dict.fromkeys(remarks)),

@@ -7,7 +7,7 @@ from balora_audit.report.builder import SectionBuilder, blocks_or_reason
 from balora_audit.report.charts import dot_figure, measured_line, whiskers
 from balora_audit.report.figures import Line, curves
 from balora_audit.report.numbers import capitalised, condition_title
-from balora_audit.report.rows import Reader, Summary
+from balora_audit.report.rows import SKILL, Reader, Summary
 from balora_audit.report.sections.doses import doses
 from balora_audit.report.tables import cells, metric_table, metric_tables, part_tables
 from balora_audit.slices import ALL, CLEAN, Slice
@@ -29,7 +29,7 @@ def _blocks(reader: Reader) -> list[Block]:
     folded = part_tables(reader, _PROBE, reader.group(_PROBE, "folded"), " by kind and severity", "Noise")
     if folded:
         blocks.append(Details(summary="By kind and severity: drops, flips and the realised rate of noise", blocks=tuple(folded)))
-    blocks += [*_memorised(reader, label_noise), *_clean(reader)]
+    blocks += _memorised(reader, label_noise)
     return blocks_or_reason(reader, _PROBE, blocks)
 
 
@@ -48,7 +48,8 @@ def _severity(reader: Reader, metric: str, condition: str) -> list[Block]:
     for kind in kinds:
         slices = [CLEAN, *(Slice("noise", kind, severity) for severity in severities)]
         for model in reader.models:
-            found = [reader.get(_PROBE, metric, slice, condition, model) for slice in slices]
+            clean = SKILL if reader.get(SKILL, metric, CLEAN, condition, model) is not None else _PROBE
+            found = [reader.get(clean if slice == CLEAN else _PROBE, metric, slice, condition, model) for slice in slices]
             line = measured_line(reader, model, found, (0, *severities))
             if line is None:
                 continue
@@ -110,8 +111,8 @@ def _memorised(reader: Reader, metrics: list[str]) -> list[Block]:
         _PROBE,
         "noise",
         metrics,
-        "Answers on training items whose label was wrong, over the share of wrong labels. At 0: the model trained on clean labels, on the "
-        "items that the largest share mislabels; what rises above it was memorised.",
+        "Answers on training items whose label was wrong, over the share of wrong labels. At 0: the model trained on clean labels (the "
+        "control), on the items that the largest share mislabels; what rises above it was memorised.",
     )
     tables = [
         metric_table(reader, _PROBE, c, metrics, f"Training items with a wrong label, trained on {condition_title(c)}") for c in conditions
@@ -121,7 +122,7 @@ def _memorised(reader: Reader, metrics: list[str]) -> list[Block]:
         "The base has a head fitted on the same wrong labels: its row shows what frozen features and a head alone memorise."
         if fitted
         else "The base saw no labels: its row shows how often the wrong label is given anyway. Memorisation counts as a flaw only "
-        "beyond that."
+        "beyond that, and beyond what the same method says trained on the true labels (the excess)."
     )
     note = Note(text=text, tone="quiet")
     if curve:  # the same numbers, over the dose
@@ -137,13 +138,3 @@ def _memorised(reader: Reader, metrics: list[str]) -> list[Block]:
         table=tables[0],
     )
     return [*figure, *tables[1:], note] if figure else [*tables, note]
-
-
-def _clean(reader: Reader) -> list[Block]:
-    tables: list[Block] = []
-    for condition in reader.conditions(_PROBE):
-        metrics = reader.metrics(_PROBE, condition, CLEAN)
-        if metrics and condition != "clean":
-            caption = f"Clean test texts, trained on {condition_title(condition)}"
-            tables.append(metric_table(reader, _PROBE, condition, metrics, caption, slice=CLEAN))
-    return [Details(summary="Clean test texts after training under the other conditions", blocks=tuple(tables))] if tables else []

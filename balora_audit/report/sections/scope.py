@@ -31,7 +31,7 @@ def _blocks(reader: Reader) -> list[Block]:
         ("Models compared", ", ".join(reader.titles.values()) or MISSING),
         ("Training conditions", "; ".join(f"{condition_title(name)} [{name}]" for name in conditions) or MISSING),
         ("Probes", ", ".join(reader.probe_title(name) for name in probes) or MISSING),
-        ("Seeds", ", ".join(str(seed) for seed in reader.seeds) or MISSING),
+        ("Seeds", _joined(", ".join(str(seed) for seed in reader.seeds), data.get("rows_per_seed"))),
         ("Intervals", intervals),
         ("Multiplicity", "Holm over the claims of each probe; verdicts rest on intervals and margins, not on p-values"),
         ("Deviations from the plan", _deviations(reader)),

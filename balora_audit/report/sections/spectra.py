@@ -19,7 +19,14 @@ _MOST_POINTS = 120
 
 
 def spectrum(
-    reader: Reader, name: str, caption: str, *, column: str = "sigma_normalised", y_label: str = "σ / Σσ", skip: Collection[str] = ()
+    reader: Reader,
+    name: str,
+    caption: str,
+    *,
+    index: str = "index",
+    column: str = "sigma_normalised",
+    y_label: str = "σ / Σσ",
+    skip: Collection[str] = (),
 ) -> list[Block]:
     """Return a series over its index: one panel per training condition, one line per model (`skip` some), first seed."""
     spectral = column == "sigma_normalised"
@@ -27,7 +34,7 @@ def spectrum(
         (
             f"trained on {condition_title(series.condition)}",
             series,
-            [(x, y) for x, y in series_points(series, "index", column) if not spectral or y > _SMALLEST],
+            [(x, y) for x, y in series_points(series, index, column) if not spectral or y > _SMALLEST],
         )
         for series in reader.series(_PROBE, name)
         if series.method not in skip
@@ -35,15 +42,16 @@ def spectrum(
     shown = traces(reader, found, _MOST_POINTS)
     if not shown:
         return []
-    indices = [i for i in _INDICES if i <= max(len(trace.points) for trace in shown)]
+    known = sorted({int(x) for trace in shown for x, _ in trace.points})
+    indices = [i for i in _INDICES if i <= max(len(trace.points) for trace in shown)] if index == "index" else known
     return [
         Figure(
-            picture=traced(shown, x_label="index", y_label=y_label, log_y=spectral),
-            alt=f"Line charts of {y_label} by index: one panel per training condition, one line per model.",
+            picture=traced(shown, x_label=index, y_label=y_label, log_y=spectral),
+            alt=f"Line charts of {y_label} by {index}: one panel per training condition, one line per model.",
             caption=caption,
             table=Table(
                 caption="Values at some indices; all of them are in audit.json",
-                columns=("Model", "Trained on", *(f"index {i}" for i in indices)),
+                columns=("Model", "Trained on", *(f"{i:,} {index}" if index != "index" else f"index {i}" for i in indices)),
                 align="lc" + "r" * len(indices),
                 rows=tuple((trace.line.name, condition_title(trace.series.condition), *_at(indices, trace.points)) for trace in shown),
                 headers=2,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from balora_audit.records import CellRow, Failure
+from balora_audit.records import VERDICT_ICONS, CellRow, Comparison, Failure, Verdict
 from balora_audit.report.blocks import Badge, Block, Link, Links, Note, Stats
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import condition_title, isolated
-from balora_audit.report.rows import Reader
+from balora_audit.report.rows import SKILL, Reader
+from balora_audit.report.sentences import matched_sentence, skill_sentence, verdict_sentence
 
 __all__ = ["STATUS", "SUMMARY", "place"]
+
+_MOST_FINDINGS = 6
+_OPEN: dict[Verdict, str] = {"not comparable": "Not compared, since skill differs by more than its margin", "inconclusive": "Not decided"}
+_DECIDED: tuple[Verdict, ...] = ("supported", "contradicted", "equivalent")
 
 STATUS: dict[str, Badge] = {
     "complete": Badge(icon="✓", word="complete", tone="good"),
@@ -20,11 +25,12 @@ STATUS: dict[str, Badge] = {
 
 
 def _blocks(reader: Reader) -> list[Block]:
-    """Return progress, sizes and every warning: what failed, what was skipped, what is limited."""
+    """Return what was found, skill first; then progress, sizes and every warning: what failed, what was skipped, what is limited."""
     record = reader.record
     numbers = sum(row.value is not None for row in record.measurements)
     empty = len(reader.unmeasured())
     blocks: list[Block] = [
+        *_findings(reader),
         Stats(
             rows=(
                 ("planned measurements", f"{record.units.completed:,} of {record.units.planned:,} completed"),
@@ -34,7 +40,7 @@ def _blocks(reader: Reader) -> list[Block]:
                 ("numbers measured", f"{numbers:,}"),
                 ("without a value", _reasons(empty) if empty else "none"),
             )
-        )
+        ),
     ]
     blocks += [Note(text=_failed(reader, failure), tone="warning") for failure in record.errors]
     told = {(failure.method, failure.condition, failure.seed) for failure in record.errors}
@@ -43,6 +49,34 @@ def _blocks(reader: Reader) -> list[Block]:
             blocks.append(Note(text=f"{place(reader, cell)} {cell.status}: {cell.reason or 'no reason recorded'}", tone="warning"))
     blocks += [Note(text=text, tone="warning") for text in record.warnings]
     return blocks
+
+
+def _findings(reader: Reader) -> list[Block]:
+    """Return the skills, then what was decided of the claims, most telling first, then what was not compared and not decided."""
+    told = [Note(text=text, tone="finding")] if (text := skill_sentence(reader)) else []
+    rows = [row for row in reader.record.comparisons if row.claim is not None]
+    # between fine-tuned models before the change from the base, skill before what may follow from it
+    order = sorted(range(len(rows)), key=lambda at: (rows[at].baseline in reader.untrained, rows[at].probe != SKILL, at))
+    decided = [rows[at] for at in order if rows[at].verdict in _DECIDED]
+    for row in decided[:_MOST_FINDINGS]:
+        said = matched_sentence(reader, row) or verdict_sentence(reader, row)
+        told.append(Note(text=f"{VERDICT_ICONS[row.verdict or 'not run']} {said}", tone="finding"))
+    for verdict, words in _OPEN.items():
+        about = dict.fromkeys(_about(reader, rows[at]) for at in order if rows[at].verdict == verdict)
+        if about:
+            text = f"{VERDICT_ICONS[verdict]} {words}: {'; '.join(about)}."
+            told.append(Note(text=text, tone="finding"))
+    if not told:
+        return []
+    more = len(decided) - _MOST_FINDINGS
+    key = "▲ better, ▼ worse, ≈ equivalent: the first model named, beside the second."
+    rest = f" {more} more decided claims are in the verdicts." if more > 0 else ""
+    return [*told, Note(text=f"{key}{rest}", tone="quiet")]
+
+
+def _about(reader: Reader, row: Comparison) -> str:
+    models = f"{reader.title(row.candidate)} beside {reader.title(row.baseline)}"
+    return f"{reader.metric_title(row)} of {models} ({condition_title(row.condition)})"
 
 
 SUMMARY = SectionBuilder(name="summary", title="Summary", blocks=_blocks)

@@ -7,7 +7,7 @@ from balora_audit.report.blocks import Badge, Block, Card, Cards, Note, Stats, T
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import condition_title, value_text
 from balora_audit.report.rows import Reader
-from balora_audit.report.sentences import claim_sentence, verdict_sentence
+from balora_audit.report.sentences import claim_sentence, detectable_sentence, matched_sentence, verdict_sentence
 
 __all__ = ["BADGES", "VERDICTS"]
 
@@ -47,7 +47,8 @@ def _blocks(reader: Reader) -> list[Block]:
         Note(
             text="Each claim says that one model is better than another by more than a margin fixed in advance. Supported: the "
             "whole interval lies beyond the margin on the better side. Contradicted: wholly beyond it on the worse side. "
-            "Equivalent: wholly inside the margin. Inconclusive: anything else. There is no overall score.",
+            "Equivalent: wholly inside the margin. Inconclusive: anything else. Not comparable: the measure follows from skill, the models "
+            "are of unequal skill, and nothing was measured that compares them at equal skill. There is no overall score.",
             tone="quiet",
         ),
         _grid(reader, decided),
@@ -83,6 +84,6 @@ def _card(reader: Reader, row: Comparison) -> Card:
     return Card(
         badge=BADGES[row.verdict or "not run"],
         claim=claim_sentence(reader, row),
-        sentence=verdict_sentence(reader, row),
+        sentence=" ".join(filter(None, (verdict_sentence(reader, row), matched_sentence(reader, row), detectable_sentence(reader, row)))),
         detail="" if row.delta is None else ", ".join(f"{reader.title(model)} {value_text(value, metric)}" for model, value in values),
     )
