@@ -111,4 +111,6 @@ def _leave_out(aggregate: Aggregate, values: Sequence[Any], units: Sequence[str]
     group_N = dealt[[order[unit] for unit in units]]
     found = [_value(aggregate, [value for value, of in zip(values, group_N, strict=True) if of != group]) for group in range(groups)]
     defined = [x for x in found if x is not None]
-    return Jackknife(items=len(order), estimate=value, left_out=np.array(defined)) if len(defined) == groups else None
+    if len(defined) < groups:
+        return None
+    return Jackknife(items=len(order), estimate=value, left_out=np.array(defined), sizes=np.bincount(dealt))

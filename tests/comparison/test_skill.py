@@ -1,4 +1,4 @@
-"""Claims at unequal skill: matched, not comparable, or decided; margins that are shares; verdicts that a number's own wobble would change."""
+"""Claims at unequal skill: matched, not comparable, or decided; margins that are shares; verdicts that a wobble would change."""
 
 from dataclasses import replace
 from typing import cast

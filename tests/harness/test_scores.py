@@ -176,7 +176,7 @@ def test_any_other_aggregate_gets_a_jackknife_over_units():
     low, high = bounds(one, 0.95)
     reference = bootstrap((gold, said[0]), matthews_corrcoef, paired=True, vectorized=False, n_resamples=500, rng=0)
     assert high - low == pytest.approx(reference.confidence_interval.high - reference.confidence_interval.low, rel=0.35)
-    found = paired_jackknife([one.estimate], [one.left_out], [two.estimate], [two.left_out])
+    found = paired_jackknife([one], [two])
     assert found.delta == pytest.approx(mcc(values[0]) - mcc(values[1]))
     assert found.p_value < 0.05
     assert scores_behind(mcc, values[0][:9], units_of(values[0][:9], 1)) is None

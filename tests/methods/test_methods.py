@@ -49,29 +49,30 @@ def adapter(tiny, tmp_path):
 
 
 def test_every_trained_method_has_a_key_of_its_own():
-    keys = {name: json.dumps(method.key(recipe(), ROWS, 0), sort_keys=True) for name, method in METHODS.items() if method.trains}
+    keys = {name: json.dumps(method.key(recipe(), ROWS, 0, 40), sort_keys=True) for name, method in METHODS.items() if method.trains}
     assert len(set(keys.values())) == len(keys)
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.trains])
 def test_a_key_follows_what_decides_training_and_nothing_else(name):
     method = METHODS[name]
-    key = method.key(recipe(), ROWS, 0)
-    assert method.key(recipe(), ROWS, 1) != key
-    assert method.key(recipe(), {**ROWS, "rows": "another"}, 0) != key
-    assert method.key(recipe(epochs=3), ROWS, 0) != key
-    assert method.key(recipe(learning_rates={name: 1e-5}), ROWS, 0) != key
-    assert method.key(recipe(checkpoint_steps=7, teacher_cache_gb=0.5, learning_rates={"other": 1.0}), ROWS, 0) == key
+    key = method.key(recipe(), ROWS, 0, 40)
+    assert method.key(recipe(), ROWS, 1, 40) != key
+    assert method.key(recipe(), {**ROWS, "rows": "another"}, 0, 40) != key
+    assert method.key(recipe(epochs=3), ROWS, 0, 40) != key
+    assert method.key(recipe(), ROWS, 0, 41) != key
+    assert method.key(recipe(learning_rates={name: 1e-5}), ROWS, 0, 40) != key
+    assert method.key(recipe(checkpoint_steps=7, teacher_cache_gb=0.5, learning_rates={"other": 1.0}), ROWS, 0, 40) == key
 
 
 def test_the_base_has_something_to_make_only_where_it_has_a_head():
-    assert METHODS["base"].key(recipe(), ROWS, 0) is None
-    assert METHODS["base"].key(recipe(head=HEAD), ROWS, 0) == METHODS["base"].key(recipe(head=HEAD), ROWS, 1) == ROWS
+    assert METHODS["base"].key(recipe(), ROWS, 0, 40) is None
+    assert METHODS["base"].key(recipe(head=HEAD), ROWS, 0, 40) == METHODS["base"].key(recipe(head=HEAD), ROWS, 1, 9) == ROWS
 
 
 def test_an_imported_adapter_goes_by_its_files_and_clean_data(adapter):
     mine = find_methods([f"mine={adapter}"])["mine"]
-    assert mine.key(recipe(), ROWS, 0) == mine.key(recipe(epochs=3), {}, 1)
+    assert mine.key(recipe(), ROWS, 0, 40) == mine.key(recipe(epochs=3), {}, 1, 9)
     assert [mine.applies_to(parse(text)) for text in ("clean", "noise:0.3")] == [True, False]
     assert all(METHODS["lora"].applies_to(parse(text)) for text in ("clean", "noise:0.3"))
     with pytest.raises(ConfigurationError, match="beside condition clean"):

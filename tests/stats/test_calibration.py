@@ -11,7 +11,7 @@ from balora_audit.comparison.calibration import calibrate, write
 from balora_audit.comparison.calibration.simulate import KINDS, method_truth
 from balora_audit.interface.cli import app
 from balora_audit.progress import Silent
-from balora_audit.stats import mcnemar_exact, paired_jackknife, wilson
+from balora_audit.stats import Jackknife, mcnemar_exact, paired_jackknife, wilson
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,20 @@ def test_the_command_writes_the_page(tmp_path):
     assert (tmp_path / "calibration" / "power-rate.svg").exists()
 
 
-@pytest.mark.parametrize("name", sorted(set(KINDS) - {"jackknife"}))
+OF_MATRICES = {"jackknife", "gap squared", "wide rank", "wide CKA"}
+
+
+@pytest.mark.parametrize("name", ["gap squared", "wide rank", "wide CKA"])
+def test_the_known_truth_of_a_matrix_is_what_many_samples_give(name):
+    """A rank, and a CKA with the noise of few items, have a truth at their own number of items only: the mean over samples of them."""
+    rng = np.random.default_rng(5)
+    kind = KINDS[name]
+    count = kind.sizes[0]
+    found = [kind.draw(kind.items(count, rng), 0.3, rng).estimate for _ in range(60)]
+    assert np.mean(found) == pytest.approx(kind.truth(0.3), abs=4 * np.std(found) / np.sqrt(60) + 0.005)
+
+
+@pytest.mark.parametrize("name", sorted(set(KINDS) - OF_MATRICES))
 def test_the_known_truth_is_what_a_large_sample_gives(name):
     rng = np.random.default_rng(1)
     kind = KINDS[name]
@@ -88,5 +101,6 @@ def test_a_planted_effect_that_an_unpaired_test_misses_is_found_by_the_paired_on
 
 def test_the_jackknife_over_identical_seeds_is_certain_of_no_difference():
     left_out = np.random.default_rng(4).normal(size=40)
-    same = paired_jackknife([3.0, 3.1], [left_out, left_out], [3.0, 3.1], [left_out, left_out])
+    both = [Jackknife(items=80, estimate=value, left_out=left_out) for value in (3.0, 3.1)]
+    same = paired_jackknife(both, both)
     assert (same.delta, same.ci_low, same.ci_high, same.p_value) == (0.0, 0.0, 0.0, 1.0)

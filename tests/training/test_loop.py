@@ -15,7 +15,7 @@ from balora_audit.models.encode import Encoder, pad
 from balora_audit.models.load import weights_hash
 from balora_audit.penalties import REGULARIZERS
 from balora_audit.training.checkpoint import Checkpoints
-from balora_audit.training.examples import batches, encode_rows, order_hash, read_mask, set_aside
+from balora_audit.training.examples import encode_rows, order_hash, read_mask, schedule, set_aside, steps_per_epoch
 from balora_audit.training.fused import Head
 from balora_audit.training.loop import Diverged, Trainer
 from balora_audit.training.loss import assemble
@@ -166,7 +166,9 @@ def test_training_stops_early_and_gives_the_best_epoch(tiny, rows):
     training, validation = set_aside(rows, 0.3, 0)
     assert len(validation) == 7
     assert not {row.id for row in training} & {row.id for row in validation}
-    assert log.order_sha256 == order_hash(training, batch_size=8, epochs=30, seed=0)
+    assert log.order_sha256 == order_hash(
+        list(schedule(training, batch_size=8, accumulation=1, steps=30 * steps_per_epoch(len(training), 8), seed=0))
+    )
 
 
 def test_a_batch_without_a_valid_position_is_skipped(tiny, rows):
@@ -263,11 +265,22 @@ def test_the_loss_equals_the_models_own_on_the_answer_tokens(tiny, dataset, rows
 
 
 def test_every_epoch_sees_every_row_once_in_a_seeded_order(rows):
-    order = [row.id for batch in batches(rows, batch_size=7, epochs=2, seed=5) for row in batch]
+    steps = 2 * steps_per_epoch(len(rows), 7)
+    first, again, other = (list(schedule(rows, batch_size=7, accumulation=1, steps=steps, seed=seed)) for seed in (5, 5, 6))
+    order = [row.id for group in first for batch in group for row in batch]
     assert sorted(order[: len(rows)]) == sorted(row.id for row in rows) == sorted(order[len(rows) :])
     assert order[: len(rows)] != order[len(rows) :]
-    assert order_hash(rows, batch_size=7, epochs=2, seed=5) == order_hash(rows, batch_size=7, epochs=2, seed=5)
-    assert order_hash(rows, batch_size=7, epochs=2, seed=5) != order_hash(rows, batch_size=7, epochs=2, seed=6)
+    assert order_hash(first) == order_hash(again) != order_hash(other)
+
+
+@pytest.mark.parametrize(("accumulation", "steps"), [(1, 1), (1, 5), (2, 7), (3, 40)])
+def test_a_schedule_has_as_many_steps_as_asked_and_none_reaches_over_an_epoch(rows, accumulation, steps):
+    found = list(schedule(rows, batch_size=7, accumulation=accumulation, steps=steps, seed=1))
+    assert len(found) == steps
+    per_epoch = steps_per_epoch(len(rows), 7, accumulation)
+    for start in range(0, steps - per_epoch + 1, per_epoch):
+        ids = [row.id for group in found[start : start + per_epoch] for batch in group for row in batch]
+        assert sorted(ids) == sorted(row.id for row in rows)
 
 
 def test_the_learning_rate_warms_up_and_decays():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balora_audit.records import VERDICT_ICONS, CellRow, Comparison, Failure, Verdict
+from balora_audit.records import VERDICT_ICONS, CellRow, Failure, Verdict
 from balora_audit.report.blocks import Badge, Block, Link, Links, Note, Stats
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import condition_title, isolated
@@ -62,21 +62,19 @@ def _findings(reader: Reader) -> list[Block]:
         said = matched_sentence(reader, row) or verdict_sentence(reader, row)
         told.append(Note(text=f"{VERDICT_ICONS[row.verdict or 'not run']} {said}", tone="finding"))
     for verdict, words in _OPEN.items():
-        about = dict.fromkeys(_about(reader, rows[at]) for at in order if rows[at].verdict == verdict)
+        about: dict[str, dict[str, None]] = {}
+        for row in (rows[at] for at in order if rows[at].verdict == verdict):
+            pair = f"{reader.title(row.candidate)} beside {reader.title(row.baseline)}"
+            about.setdefault(pair, {})[reader.metric_title(row)] = None
         if about:
-            text = f"{VERDICT_ICONS[verdict]} {words}: {'; '.join(about)}."
-            told.append(Note(text=text, tone="finding"))
+            pairs = "; ".join(f"{pair}: {', '.join(titles)}" for pair, titles in about.items())
+            told.append(Note(text=f"{VERDICT_ICONS[verdict]} {words}. {pairs}.", tone="finding"))
     if not told:
         return []
     more = len(decided) - _MOST_FINDINGS
     key = "▲ better, ▼ worse, ≈ equivalent: the first model named, beside the second."
     rest = f" {more} more decided claims are in the verdicts." if more > 0 else ""
     return [*told, Note(text=f"{key}{rest}", tone="quiet")]
-
-
-def _about(reader: Reader, row: Comparison) -> str:
-    models = f"{reader.title(row.candidate)} beside {reader.title(row.baseline)}"
-    return f"{reader.metric_title(row)} of {models} ({condition_title(row.condition)})"
 
 
 SUMMARY = SectionBuilder(name="summary", title="Summary", blocks=_blocks)
