@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -66,10 +66,14 @@ class Scores:
 
 
 def _dtype(hint: Any) -> np.dtype[Any]:
-    array = get_args(hint)[0] if isinstance(hint, UnionType) else hint
-    (kind,) = get_args(get_args(array)[1])  # NDArray[K] is ndarray[shape, dtype[K]]
-    found: np.dtype[Any] = np.dtype(kind)
+    array = next(part for part in get_args(hint) if part is not type(None)) if _is_union(hint) else hint
+    last = get_args(array)[-1]  # NDArray[K] is ndarray[shape, dtype[K]], or an alias of it with K alone
+    found: np.dtype[Any] = np.dtype(get_args(last)[0] if get_args(last) else last)
     return found
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, UnionType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,7 @@ def _judge(joined: Pairs, values_S2: FloatArray, level: float, n_resamples: int,
         for padded in (False, True) if all(a.counted and b.counted for a, b in joined) else (False,):
             covariance_SS = _covariance(joined, crossed=crossed, padded=padded)
             by_seed_S = values_S2[:, 0] - values_S2[:, 1]
-            together = over_seeds(by_seed_S, covariance_SS, len(mine.ids) - 1, level, crossed=crossed)
+            together = over_seeds(by_seed_S, covariance_SS, _counting(joined) - 1, level, crossed=crossed)
             if together.bounds is not None:
                 return _Judged(bounds=together.bounds, p_value=together.p_value, test=_SEEDS, detectable=together.detectable)
         return _Judged(bounds=None, p_value=None, test=_SEEDS, reason=_UNCERTAIN)
@@ -154,6 +154,11 @@ def _judge(joined: Pairs, values_S2: FloatArray, level: float, n_resamples: int,
     (low, high), (least, most) = found.interval(level), _differences_range(mine, theirs)
     detectable = found.error * (found.quantile(level) + found.quantile(2 * POWER - 1))
     return _Judged(bounds=(max(low, least), min(high, most)), p_value=found.p_value(), test=_ITEMS, detectable=detectable)
+
+
+def _counting(joined: Pairs) -> int:
+    """Return how many items count at least in the seed that has fewest: those on which both models qualify, where that is asked."""
+    return min(int((mine.denominators != 0).any(axis=0).sum()) if mine.common else len(mine.ids) for mine, _ in joined)
 
 
 def _identical(joined: Pairs) -> bool:
