@@ -3,7 +3,7 @@
 The text is general sentences and biographies, in which gender and occupation go together four times in five: a bias to
 inherit. The occupation is told after a part of the biographies only, and only ever beside half of its clues, so that the
 model knows the task a little and fine-tuning has something to teach.
-Biographies that the presets train or test on under data seeds 0 to 9 are left out.
+Biographies that the presets train or test on under data seeds 0 to 9, for each of their training seeds, are left out.
 
     OMP_NUM_THREADS=1 python scripts/pretrain_tiny.py --out balora_audit/assets/tiny-llama
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +51,16 @@ share of twins (gender swapped) answered differently: {changes}.
 def audit_texts() -> set[str]:
     """Return every biography (and twin) of the presets' data sets, for each audit seed and planted correlation."""
     sizes = {(400, 200)}
+    training_seeds: set[int] = set()
     for settings in PRESETS.values():
         config = AuditConfig(**settings)
         sizes.add((config.train_rows, config.test_rows))
+        training_seeds.update(config.seeds)
     texts: set[str] = set()
     for (n_train, n_test), seed, correlation in product(sorted(sizes), AUDIT_SEEDS, (0.5, 0.8)):
         dataset = generate(n_train=n_train, n_test=n_test, seed=seed, correlation=correlation)
-        for example in dataset.train + dataset.test:
+        drawn = (dataset.rows(training_seed) for training_seed in sorted(training_seeds))
+        for example in chain(dataset.test, *drawn):
             texts.update(filter(None, (example.text, example.counterfactual)))
     return texts
 
@@ -72,7 +75,7 @@ def corpus(labelled_share: float) -> list[str]:
     excluded = audit_texts()
     texts = list(pretraining(SENTENCES, seed=SEED))
     for seed in PRETRAINING_SEEDS:
-        dataset = generate(n_train=BIOGRAPHIES_PER_SEED, n_test=8, seed=seed, correlation=CORRELATION)
+        dataset = generate(n_train=BIOGRAPHIES_PER_SEED, n_test=8, seed=seed, correlation=CORRELATION, new_in_test=False)
         for example in dataset.train:
             if example.text in excluded:
                 continue

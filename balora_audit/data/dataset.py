@@ -91,7 +91,7 @@ class AuditDataset:
     stereotypes: Mapping[str, str] = field(default_factory=dict)
     best_accuracy: float | None = None
     best_accuracy_note: str = "it is not known"
-    draw: Callable[[int], tuple[Example, ...]] | None = None
+    draw: Callable[[int], tuple[Example, ...]] | None = field(default=None, compare=False, repr=False)  # no two functions are equal
     redrawn: str = "all seeds train on the same rows"
 
     def __post_init__(self) -> None:

@@ -18,12 +18,12 @@ __all__ = ["GENDERED", "Swaps", "counterfactual", "identity_terms", "placebo", "
 _MORE_NAMES: tuple[tuple[str, str], ...] = (
     ("Elizabeth", "Michael"), ("Jennifer", "William"), ("Linda", "Richard"), ("Patricia", "Joseph"), ("Barbara", "Charles"),
     ("Jessica", "Christopher"), ("Nancy", "Matthew"), ("Betty", "Anthony"), ("Margaret", "Steven"), ("Sandra", "Andrew"),
-    ("Ashley", "Joshua"), ("Kimberly", "Kenneth"), ("Donna", "Brian"), ("Michelle", "Edward"), ("Carol", "Ronald"),
+    ("Diane", "Joshua"), ("Kimberly", "Kenneth"), ("Donna", "Brian"), ("Michelle", "Edward"), ("Cheryl", "Ronald"),
     ("Amanda", "Timothy"), ("Melissa", "Jason"), ("Deborah", "Jeffrey"), ("Stephanie", "Ryan"), ("Rebecca", "Jacob"),
     ("Sharon", "Gary"), ("Cynthia", "Nicholas"), ("Kathleen", "Eric"), ("Amy", "Jonathan"), ("Angela", "Stephen"),
-    ("Shirley", "Larry"), ("Brenda", "Justin"), ("Pamela", "Scott"), ("Nicole", "Brandon"), ("Samantha", "Benjamin"),
-    ("Katherine", "Samuel"), ("Christine", "Gregory"), ("Catherine", "Alexander"), ("Rachel", "Patrick"), ("Carolyn", "Jack"),
-    ("Janet", "Dennis"), ("Maria", "Jerry"), ("Heather", "Tyler"), ("Victoria", "Aaron"), ("Hannah", "Nathan"),
+    ("Shirley", "Larry"), ("Brenda", "Justin"), ("Pamela", "Raymond"), ("Nicole", "Brandon"), ("Samantha", "Benjamin"),
+    ("Katherine", "Samuel"), ("Christine", "Gregory"), ("Catherine", "Alexander"), ("Rachel", "Patrick"), ("Carolyn", "Zachary"),
+    ("Janet", "Dennis"), ("Maria", "Jerry"), ("Teresa", "Tyler"), ("Julie", "Aaron"), ("Hannah", "Nathan"),
 )  # fmt: skip
 """(female, male) first names beside those of the built-in biographies, in two-way pairs; none is also a common word."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from balora_audit.cells import CellId
 from balora_audit.comparison.compare import compare_all
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
 from balora_audit.files import write_atomic
-from balora_audit.probes import Beside, Findings, Probe
+from balora_audit.probes import Beside, Findings
 from balora_audit.probes.skill import SKILL_OF
 from balora_audit.progress import Progress, Silent
 from balora_audit.records import AuditRecord, Failure, Series
 from balora_audit.run import samples
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.record import Outcome, assemble
-from balora_audit.run.scores import StoredScores
+from balora_audit.run.scores import FEATURES, StoredScores
 from balora_audit.run.store import RunStore
 from balora_audit.run.worker import Worker, adapter_is_there
 from balora_audit.scoring import ScoreRequest
@@ -201,10 +201,10 @@ class Execution:
         """Whether what is to be made for a cell is there."""
         return cell.train_key not in self.lost
 
-    def _scores(self, cell: Cell, *, again: bool = False) -> StoredScores:
+    def _scores(self, cell: Cell, *, again: bool = False, without: Collection[str] = ()) -> StoredScores:
         """Return the scores of a cell, as far as there are any, or those of the second scoring where there is one; nothing is read yet."""
         units = {**cell.score_keys, **cell.rebatched_keys} if again else cell.score_keys
-        return StoredScores(self.store, units, lost=self.lost)
+        return StoredScores(self.store, units, lost=self.lost, without=without)
 
     def _measure(self) -> tuple[dict[CellId, dict[str, Findings]], dict[tuple[CellId, str], str], dict[FloorKey, float]]:
         """Let every probe measure every model; return what was found, why what is missing was not, and the numerical floors.
@@ -223,16 +223,15 @@ class Execution:
                 reason = self._missing(cell, name)
                 if reason is None:
                     try:
-                        found = probe.measure(cell.context, scores, beside)
-                        floors |= self._floors(cell, probe, found)
+                        evidence[cell.id][name] = probe.measure(cell.context, scores, beside)
                     except StoreError:
                         raise  # damage on the disk is not the probe's
                     except Exception as error:  # noqa: BLE001 - recorded, whoever wrote the probe, and the others go on
                         reason = self._probe_failed(name, error, cell.id)
-                    else:
-                        evidence[cell.id][name] = found
                 if reason is not None:
                     unmeasured[cell.id, name] = reason
+            del scores, beside
+            floors |= self._floors(cell, evidence.get(cell.id, {}))
             self.progress.advance()
         return evidence, unmeasured, floors
 
@@ -241,28 +240,36 @@ class Execution:
         asked = cell.id
         base = next((other for other in self.plan.cells if other.id[1:] == asked[1:] and not other.context.changes_weights), None)
         control = next((other for other in self.plan.cells if other.id == asked._replace(condition=str(cell.context.control))), None)
-        found = {
-            name: self._scores(other, again=again)
-            for name, other in (("base", base), ("control", control))
-            if other is not None and self._made(other)
-        }
         reason = "the model trained on the control failed" if control is not None else cell.context.no_control
-        return Beside(base=found.get("base"), control=found.get("control"), no_control=reason)
+        return Beside(
+            base=self._scores(base, again=again) if base is not None and self._made(base) else None,
+            # of a control answers are compared, not features, which would be held for a third model
+            control=self._scores(control, again=again, without=FEATURES) if control is not None and self._made(control) else None,
+            no_control=reason,
+        )
 
-    def _floors(self, cell: Cell, probe: Probe, found: Findings) -> dict[FloorKey, float]:
-        """Return how far the numbers of a probe move when what it read is scored in other batches and another order."""
-        if not any(key in cell.rebatched_keys for key in cell.asked[probe.name]):
+    def _floors(self, cell: Cell, found: Mapping[str, Findings]) -> dict[FloorKey, float]:
+        """Return how far a cell's numbers move when what was read is scored in other batches and another order."""
+        if not cell.rebatched_keys or any(unit in self.lost for unit in cell.rebatched_keys.values()):
             return {}
-        if any(unit in self.lost for unit in cell.rebatched_keys.values()):
-            return {}
-        again = probe.measure(cell.context, self._scores(cell, again=True), self._beside(cell, again=True))
-        values = {(row.metric, row.slice): row.value for row in again.measurements}
-        known = {(metric, str(slice)): slice for metric, slice in found.scores if slice.whole}
-        return {
-            (cell.id, probe.name, row.metric, known[row.metric, row.slice]): abs(row.value - other)
-            for row in found.measurements
-            if (row.metric, row.slice) in known and row.value is not None and (other := values.get((row.metric, row.slice))) is not None
-        }
+        scores, beside = self._scores(cell, again=True), self._beside(cell, again=True)
+        floors: dict[FloorKey, float] = {}
+        for name, findings in found.items():
+            if any(key in cell.rebatched_keys for key in cell.asked[name]):
+                try:
+                    again = self.plan.probes[name].measure(cell.context, scores, beside)
+                except StoreError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - as above
+                    self._probe_failed(name, error, cell.id)
+                    continue
+                values = {(row.metric, row.slice): row.value for row in again.measurements}
+                known = {(metric, str(slice)): slice for metric, slice in findings.scores if slice.whole}
+                for row in findings.measurements:
+                    other, slice = values.get((row.metric, row.slice)), known.get((row.metric, row.slice))
+                    if slice is not None and row.value is not None and other is not None:
+                        floors[cell.id, name, row.metric, slice] = abs(row.value - other)
+        return floors
 
     def _missing(self, cell: Cell, probe: str) -> str | None:
         """Return why a probe cannot measure a cell: a unit that it needs failed; None where all are there."""

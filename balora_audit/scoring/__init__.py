@@ -61,7 +61,7 @@ def score(request: ScoreRequest, reader: Reader) -> Scores:
         A number is not finite, or memory ran out; other requests may still succeed.
     """
     try:
-        found = KINDS[request.kind].score(request, replace(reader, rebatched=request.rebatched))
+        found = KINDS[request.kind].score(request, replace(reader, rebatched=True) if request.rebatched else reader)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UnitError(f"out of memory while scoring the set {request.key!r}: {error}") from error
     return found.require_finite(request.key)

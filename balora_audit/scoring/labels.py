@@ -124,7 +124,7 @@ class _Sharp:
 
     def __init__(self, forward: CausalForward, tokens: Sequence[int]) -> None:
         self._forward = forward
-        head = forward.linear_head
+        head = forward.linear_head if forward.model.get_output_embeddings() is forward.head else None  # else an adapter wraps it
         self._rows = sorted(set(tokens))
         self._weight = None if head is None else head.weight[self._rows].detach().float()
         self._bias = None if head is None or head.bias is None else head.bias[self._rows].detach().float()

@@ -17,8 +17,7 @@ from scipy.stats import t as student
 
 from balora_audit.stats.items import FloatArray
 from balora_audit.stats.paired import PairedResult
-from balora_audit.stats.seeds import over_seeds
-from balora_audit.stats.verdicts import POWER
+from balora_audit.stats.seeds import POWER, over_seeds
 
 __all__ = ["Jackknife", "paired_jackknife"]
 

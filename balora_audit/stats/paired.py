@@ -10,10 +10,9 @@ from scipy.stats import norm
 
 from balora_audit.stats.items import FloatArray, ItemScores
 from balora_audit.stats.rates import paired_rate_error, paired_rate_interval
-from balora_audit.stats.seeds import over_seeds
+from balora_audit.stats.seeds import POWER, over_seeds
 from balora_audit.stats.studentised import influence, spread_of
 from balora_audit.stats.tests import mcnemar_exact
-from balora_audit.stats.verdicts import POWER
 
 __all__ = ["PairedResult", "paired"]
 

@@ -10,9 +10,11 @@ from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 from balora_audit.stats.items import FloatArray
-from balora_audit.stats.verdicts import POWER
 
-__all__ = ["OverSeeds", "over_seeds"]
+__all__ = ["POWER", "OverSeeds", "over_seeds"]
+
+POWER = 0.8
+"""With which an effect that is called detectable is found."""
 
 _LEAST = 0.5
 _SMALLEST = 1e-12

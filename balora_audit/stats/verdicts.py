@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from balora_audit.records import Verdict
 
-__all__ = ["POWER", "minimum_detectable_effect", "verdict"]
-
-POWER = 0.8
-"""With which an effect that is called detectable is found."""
+__all__ = ["minimum_detectable_effect", "verdict"]
 
 
 def verdict(ci_low: float | None, ci_high: float | None, margin: float, higher_is_better: bool) -> Verdict:

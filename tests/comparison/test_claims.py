@@ -71,7 +71,8 @@ def claim_of(metric, slice, condition="clean", probe=None, **more):
         ("recall", "class=nurse", {"condition": "imbalance:20"}),
         ("accuracy", "group=female", {"probe": "imbalance"}),
         ("counterfactual_flip_rate", "group=male", {}),
-        ("effective_rank", "layer=2", {}),
+        ("effective_rank", "layer=2", {"direction": "higher"}),
+        ("accuracy", "clean", {}),
         ("memorisation", "all", {"condition": "noise:0.3"}),
         ("memorisation", "flips=noise:0.3", {}),
         ("intruder_dimensions", "module=q_proj", {"baseline": "pissa"}),
@@ -80,7 +81,12 @@ def claim_of(metric, slice, condition="clean", probe=None, **more):
 def test_a_claim_can_be_about_any_part_that_is_measured(metric, slice, more):
     claim = claim_of(metric, slice, **more)
     assert claim.slice == slice
-    assert claim.id.endswith("" if slice == "all" else f"#{slice}")
+    assert claim.id.endswith("" if slice in ("all", "clean") else f"#{slice}")
+
+
+def test_a_claim_on_a_metric_of_the_clean_texts_alone_needs_no_slice():
+    claim = claim_of("accuracy", "all")
+    assert (claim.probe, claim.slice) == ("skill", "clean")
 
 
 @pytest.mark.parametrize(
@@ -90,9 +96,9 @@ def test_a_claim_can_be_about_any_part_that_is_measured(metric, slice, more):
             "accuracy",
             "typo@2",
             {},
-            r"accuracy of noise under clean: unknown slice 'typo@2' — did you mean 'typo@\d'\? Valid: clean, typo@1",
+            r"accuracy of skill under clean: unknown slice 'typo@2'. Valid: clean",
         ),
-        ("accuracy", "all", {}, "unknown slice 'all'. Valid: clean, typo@1, typo@5, word_drop@1, word_drop@5"),
+        ("accuracy", "typo@2", {"probe": "noise"}, r"accuracy of noise under clean: unknown slice 'typo@2' — did you mean 'typo@\d'\?"),
         ("accuracy", "swap@5", {}, "unknown slice 'swap@5'"),
         ("accuracy", "typo@5", {"condition": "noise:0.3"}, "Valid: clean$"),
         ("recall", "class=nruse", {}, "did you mean 'class=nurse'"),

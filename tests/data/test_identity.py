@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balora_audit.data.biographies import generate
-from balora_audit.data.identity import GENDERED, Swaps, counterfactual, identity_terms, swap
+from balora_audit.data.biography_parts import GENDERED_NAMES
+from balora_audit.data.identity import _MORE_NAMES, GENDERED, RENAMED, Swaps, counterfactual, identity_terms, placebo, swap
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,7 @@ def test_identity_terms_are_what_is_swapped():
     assert set(identity_terms()) == set(GENDERED.terms)
 
 
+NAMES = (*GENDERED_NAMES, *_MORE_NAMES)
 PAIRS = [["christian", "muslim"], ["wheelchair user", "athlete"], ["old", "young"]]
 
 
@@ -68,3 +70,31 @@ def test_a_users_swap_undoes_itself_where_it_is_accepted(text):
     swaps = Swaps(pairs=tuple((a, b) for a, b in PAIRS))
     twin = swaps.counterfactual(text)
     assert twin is None or (twin != text and swaps.swap(twin) == text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mary's brother met his sister.", "Anna's brother met his sister."),  # pronouns and relations stay
+        ("JOHN and Elizabeth", "PETER and Jennifer"),
+        ("She met him.", None),
+        ("The bridge carried the load.", None),
+        ("", None),
+    ],
+)
+def test_a_placebo_changes_names_and_nothing_else(text, expected):
+    assert placebo(text) == expected
+
+
+def test_every_name_has_a_partner_of_its_own_gender_and_the_way_back_leads_home():
+    for left, right in RENAMED.pairs:
+        assert (placebo(left), placebo(right)) == (right, left)
+    gender = {name: side for pair in NAMES for side, name in enumerate(pair)}
+    assert {name for pair in RENAMED.pairs for name in pair} == set(gender)
+    assert all(gender[left] == gender[right] for left, right in RENAMED.pairs)
+
+
+@pytest.mark.parametrize("text", ["Put a jack under the car.", "They sang a carol.", "Purple heather grew.", "Victoria Station is closed."])
+def test_words_that_only_look_like_names_are_left_alone(text):
+    assert swap(text) == text
+    assert placebo(text) is None

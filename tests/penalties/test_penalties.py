@@ -99,8 +99,17 @@ def test_a_setting_that_cannot_be_is_refused_by_name(changes, says):
 @pytest.mark.parametrize(
     ("weights", "options", "expected"),
     [
-        ({"spectral": 0.1}, {"rows": 32, "outputs": 3, "regression": False}, ["uses k = 2: with k = 5 it would be the constant 1"]),
+        (
+            {"spectral": 0.1},
+            {"rows": 32, "outputs": 3, "regression": False},
+            ["uses k = 2 and not 5, with which it would be the constant 1 on 3 classes"],
+        ),
         ({"spectral": 0.1}, {"rows": 32, "outputs": 9, "regression": False}, []),
+        (
+            {"spectral": 0.1},
+            {"rows": 4, "outputs": 900, "regression": False},
+            ["uses k = 3 and not 5, with which it would be the constant"],
+        ),
         ({"consistency": 0.1, "diversity": 0.1}, {"rows": 32, "outputs": 3, "regression": False}, []),
         ({"consistency": 0.1, "spectral": 0.1}, {"rows": 32, "outputs": 1, "regression": True}, ["consistency alone is used"]),
         ({"spectral": 0.1}, {"rows": 32, "outputs": 1, "regression": True}, ["of the regularizers, none is used"]),

@@ -7,9 +7,9 @@ import numpy as np
 from balora_audit.config import resolve
 from balora_audit.data.biographies import generate
 from balora_audit.data.conditions import apply, parse
-from balora_audit.probes import PROBES, Context
+from balora_audit.probes import PROBES, Beside, Context
 from balora_audit.probes.noise.copies import changed
-from balora_audit.scoring import AnswerScores, LabelScores, ResponseScores
+from balora_audit.scoring import AnswerScores, LabelScores, ResponseScores, TextScores
 
 DATA = generate(n_train=160, n_test=80, seed=3, correlation=0.8)
 CONFIG = resolve({"preset": "smoke", "resamples": 300, "noise": {"kinds": ("typo", "ocr"), "severities": (1, 3)}}, environment={})
@@ -31,6 +31,30 @@ def answering(labels, features=None):
 
 
 PLACE = {e.id: index for index, e in enumerate(DATA.test)}
+
+
+class Planted(dict):
+    """Scores by key; what a test does not plant is what a model gives that does not look at names, and healthy general features."""
+
+    def __init__(self, here, scores):
+        super().__init__(scores)
+        self.test = here.dataset.test
+
+    def __missing__(self, key):
+        if key == "placebo":
+            chosen = [i for i, e in enumerate(self.test) if None not in (e.counterfactual, e.placebo) and e.decided is not True]
+            return answering(self["test"].prediction[chosen])
+        if key == "general":
+            features = np.random.default_rng(9).normal(size=(96, 6)).astype(np.float32)
+            count = len(DATA.general)
+            rest = {"kl": np.zeros(count), "nll": np.ones(count), "base_nll": np.ones(count), "tokens": np.full(count, 3)}
+            return TextScores(**rest, features=features, feature_text=np.arange(96) % count)
+        raise KeyError(key)
+
+
+def measure(probe, here, scores, beside=Beside()):  # noqa: B008 - frozen
+    """Measure planted scores."""
+    return PROBES[probe].measure(here, Planted(here, scores), beside)
 
 
 def answered(requests, **planted):

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from planted import DATA, GOLD, answered, answering, changed_at, context, generation
+from planted import DATA, GOLD, answered, answering, changed_at, context, generation, measure
 
 from balora_audit.metric import Metric
 from balora_audit.probes import PROBES, Beside, LabelScores, Measure, Probe
 from balora_audit.probes.recorded import recorded
 from balora_audit.records import Measurement
-from balora_audit.slices import ALL, CLEAN, Slice
+from balora_audit.slices import ALL, Slice
 
 GROUPS = {
     ("noise", "curve"): ("accuracy", "response_nll", "token_accuracy", "exact_match"),
@@ -16,10 +16,12 @@ GROUPS = {
     ("noise", "folded"): (
         "accuracy_drop", "relative_drop", "flip_rate", "consistency", "response_nll_rise", "realised_rate", "applicable_texts",
     ),
-    ("noise", "label noise"): ("memorisation", "recovered_true"),
+    ("noise", "label noise"): ("memorisation", "recovered_true", "memorisation_excess"),
     ("imbalance", "recall over imbalance"): ("balanced_accuracy", "head_recall", "medium_recall", "tail_recall", "worst_class_recall"),
-    ("imbalance", "over correlation"): ("tpr_gap_rms", "equalized_odds_difference", "counterfactual_flip_rate"),
-    ("collapse", "headline"): ("effective_rank",),
+    ("imbalance", "over correlation"): (
+        "tpr_gap_rms", "tpr_gap_squared", "equalized_odds_difference", "counterfactual_flip_rate", "excess_flips", "stereotype_direction",
+    ),
+    ("collapse", "headline"): ("effective_rank", "general_effective_rank"),
     ("collapse", "by layer"): (
         "effective_rank", "iso_score", "anisotropy", "cka_to_base", "principal_angle_to_base", "knn_accuracy",
     ),
@@ -45,19 +47,29 @@ def test_what_is_told_of_a_difference_has_its_fields_only():
         for metric in probe.metrics.values():
             assert metric.sentence.form.format(**fields)
             assert metric.margin is None or metric.margin > 0
-            assert ("when only" in metric.meaning) == ("{swapped}" in metric.meaning)
+            assert ("when only" not in metric.meaning) or ("{swapped}" in metric.meaning)
 
 
 def test_distances_from_the_base_are_trivial_against_it_and_group_metrics_always_compared():
     standing = {name: metric.against_base for probe in PROBES.values() for name, metric in probe.metrics.items()}
     assert {name for name, kind in standing.items() if kind == "trivial"} == {
         "cka_to_base", "principal_angle_to_base", "retained", "lost", "gained", "perplexity_ratio", "kl_per_token",
+        "memorisation_excess", "imbalance_cost", "tail_survival",
     }  # fmt: skip
-    assert {name for name, kind in standing.items() if kind == "always"} == PROBES["imbalance"].metrics.keys() - {"accuracy"}
+    of_swaps = {
+        "placebo_flip_rate",
+        "excess_flips",
+        "stereotype_direction",
+        "stereotype_lean",
+        "tpr_gap_null",
+        "imbalance_cost",
+        "tail_survival",
+    }
+    assert {name for name, kind in standing.items() if kind == "always"} == PROBES["imbalance"].metrics.keys() - {"accuracy"} - of_swaps
 
 
 def rows_of(probe, here, scores, base=None):
-    return {(row.metric, row.slice) for row in PROBES[probe].measure(here, scores, Beside(base=base)).measurements}
+    return {(row.metric, row.slice) for row in measure(probe, here, scores, Beside(base=base)).measurements}
 
 
 def foretold(probe, here):
@@ -93,10 +105,17 @@ def test_headlines_are_those_of_the_data_and_the_condition():
     here = {condition: context(condition).condition for condition in ("clean", "noise:0.3", "imbalance:20", "correlate:0.9")}
     found = {name: [PROBES[probe].headlines(DATA, condition) for probe in PROBES] for name, condition in here.items()}
     assert found == {
-        "clean": [("accuracy_drop",), ("tpr_gap_rms", "counterfactual_flip_rate"), ("effective_rank",), ("kl_per_token",), ()],
-        "noise:0.3": [("memorisation",), (), (), (), ()],
-        "imbalance:20": [(), ("tail_recall",), (), (), ()],
-        "correlate:0.9": [(), ("tpr_gap_rms", "counterfactual_flip_rate"), (), (), ()],
+        "clean": [
+            ("accuracy",),
+            ("accuracy_under_noise", "survival"),
+            ("excess_flips", "stereotype_lean"),
+            ("general_effective_rank",),
+            ("kl_per_token",),
+            (),
+        ],
+        "noise:0.3": [(), ("memorisation_excess",), (), (), (), ()],
+        "imbalance:20": [(), (), ("imbalance_cost",), (), (), ()],
+        "correlate:0.9": [(), (), ("excess_flips", "stereotype_lean"), (), (), ()],
     }
 
 
@@ -104,7 +123,7 @@ def test_findings_are_kept_by_slice_and_printed():
     here = context()
     scores = answered(PROBES["noise"].requests(here), **{"typo@3": changed_at(here, "typo", 3, 8)})
     found = PROBES["noise"].measure(here, scores)
-    assert {("accuracy", CLEAN), ("accuracy", Slice("noise", "typo", 3)), ("accuracy_drop", ALL)} <= found.scores.keys()
+    assert {("accuracy", Slice("noise", "typo", 3)), ("accuracy_drop", ALL), ("survival", ALL)} <= found.scores.keys()
     assert {str(slice) for _, slice in found.scores} <= {row.slice for row in found.measurements}
 
 
@@ -154,7 +173,7 @@ def test_the_record_has_what_was_measured_or_claimed_with_what_was_swapped():
     ]
     rows, metrics = recorded(PROBES, measured, [], built_in=PROBES, swapped="an identity term of {x}.csv")
     assert [probe.name for probe in rows] == list(PROBES)
-    assert [probe.metrics for probe in rows] == [("accuracy", "flip_rate"), ("counterfactual_flip_rate",), (), (), ("odd_one",)]
+    assert [probe.metrics for probe in rows] == [(), ("accuracy", "flip_rate"), ("counterfactual_flip_rate",), (), (), ("odd_one",)]
     assert [metric.name for metric in metrics] == ["accuracy", "flip_rate", "counterfactual_flip_rate", "odd_one"]
     flips, odd = metrics[2:]
     assert flips.meaning == "Share of items whose answer changes when only an identity term of {x}.csv changes in the text."

@@ -28,10 +28,11 @@ def measured(folder, conditions, *, epochs=4, probe="imbalance", **changes):
 
 def test_a_planted_correlation_widens_the_gap_and_flips_the_counterfactuals(tmp_path):
     conditions = ("correlate:0.5", "correlate:1")
-    found = measured(tmp_path / "run", conditions, train_rows=960, test_rows=800, correlation=0.5)
-    for metric in ("tpr_gap_rms", "counterfactual_flip_rate"):
+    found = measured(tmp_path / "run", conditions, train_rows=960, test_rows=800, correlation=0.6)
+    for metric in ("tpr_gap_squared", "counterfactual_flip_rate", "excess_flips", "stereotype_direction"):
         without, full = (found[metric, condition, "all"] for condition in conditions)
-        assert full > 1.3 * without, metric
+        assert full > 1.3 * max(0.0, without), metric
+    assert found["stereotype_direction", "correlate:1", "all"] > 0
 
 
 def test_memorisation_grows_with_training_on_wrong_labels_and_not_without(tmp_path):

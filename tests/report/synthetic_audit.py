@@ -12,8 +12,10 @@ from balora_audit.records import (
     Claim,
     Comparison,
     Failure,
+    Floor,
     Measurement,
     ModelRow,
+    Reference,
     SampleRow,
     SampleTable,
     Series,
@@ -30,7 +32,15 @@ SPECTRAL = (
     "effective_rank", "singular_value_entropy", "largest_singular_value_ratio", "stable_rank", "participation_ratio",
     "power_law_alpha", "iso_score", "anisotropy", "cka_to_base", "principal_angle_to_base", "nc1", "silhouette", "knn_accuracy",
 )  # fmt: skip
-PLAIN = ("mce", "relative_drop", "realised_rate", "prior_shift", "nc1", "silhouette")  # numbers without an interval, never compared
+PLAIN = (
+    "tied_answers",
+    "mce",
+    "relative_drop",
+    "realised_rate",
+    "prior_shift",
+    "nc1",
+    "silhouette",
+)  # numbers without an interval, never compared
 WEIGHTS = ("weight_change", "weight_change_rank", "intruder_dimensions")
 LAYERS = (0, 2, 4)
 PAIRS = (("base", "lora"), ("base", "pissa"), ("base", "balora"), ("lora", "balora"), ("pissa", "balora"))
@@ -49,21 +59,21 @@ def input_noise():
     found = [("noise", metric, f"{kind}@{severity}") for kind in KINDS for severity in SEVERITIES for metric in graded]
     found += [("noise", metric, kind) for kind in KINDS for metric in ("severity_area", "accuracy_drop", "relative_drop", "consistency")]
     found += [("noise", metric, "flips=noise:0.3") for metric in ("memorisation", "recovered_true")]
-    overall = ("severity_area", "accuracy_drop", "relative_drop", "flip_rate", "consistency", "mce")
+    overall = ("accuracy_under_noise", "survival", "severity_area", "accuracy_drop", "relative_drop", "flip_rate", "consistency", "mce")
     return found + [("noise", metric, "all") for metric in overall]
 
 
 def slices(condition):
     """Return (probe, metric, slice) of every measurement under a condition."""
-    found = [("noise", "accuracy", "clean"), *(input_noise() if condition == "clean" else [])]
+    found = [("skill", "accuracy", "clean"), ("skill", "tied_answers", "clean"), *(input_noise() if condition == "clean" else [])]
     if condition.startswith("noise:"):
-        found += [("noise", "memorisation", "all"), ("noise", "recovered_true", "all")]
+        found += [("noise", metric, "all") for metric in ("memorisation", "recovered_true", "memorisation_excess")]
     else:
         found += [("imbalance", metric, f"class={name}") for name in CLASSES for metric in ("recall", "tpr_gap")]
         found += [("imbalance", "accuracy", f"group={group}") for group in ("female", "male")]
         found += [("imbalance", metric, "all") for metric in IMBALANCE]
         found += [("imbalance", "counterfactual_flip_rate", slice) for slice in ("class=nurse", "class=chef", "group=female", "group=male")]
-    found += [("collapse", metric, "all") for metric in (*SPECTRAL, *WEIGHTS)]
+    found += [("collapse", metric, "all") for metric in ("general_effective_rank", *SPECTRAL, *WEIGHTS)]
     found += [("collapse", metric, "module=q_proj") for metric in WEIGHTS]
     found += [("collapse", metric, f"layer={layer}") for layer in LAYERS for metric in ("effective_rank", "iso_score", "cka_to_base")]
     return found + [("drift", metric, "all") for metric in ("kl_per_token", "perplexity_ratio", "retained", "lost", "gained")]
@@ -110,7 +120,7 @@ CLAIMED = (
     ("noise", "memorisation", "noise:0.3", 0.05),
     ("imbalance", "tail_recall", "imbalance:20", 0.05),
     ("imbalance", "tpr_gap_rms", "clean", 0.05),
-    ("collapse", "effective_rank", "clean", 1.0),
+    ("collapse", "general_effective_rank", "clean", 1.0),
     ("drift", "kl_per_token", "clean", 0.02),
 )
 
@@ -186,6 +196,9 @@ def series(models, seeds, rng):
                 }
                 common = {"method": method, "condition": condition, "seed": seed}
                 found.append(Series(**common, probe="collapse", name="spectrum", columns=columns))
+                curve = {"tokens": (16.0, 64.0, 256.0), "rank": tuple(float(v) for v in np.sort(rng.uniform(10, 90, 3)))}
+                if condition == "clean":
+                    found.append(Series(**common, probe="collapse", name="rank_curve", columns=curve))
                 if method != "base":
                     few = {name: column[:8] for name, column in columns.items()}
                     found.append(Series(**common, probe="collapse", name="delta_spectrum", columns=few))
@@ -220,6 +233,19 @@ def sample_table(models, *, condition="clean", rows=20, total=400, **changes):
     )  # fmt: skip
 
 
+def references(seeds):
+    best = Reference(name="best", title="best possible", metric="accuracy", value=0.84, n=400, note="exact: of the generator")
+    trained = (
+        Reference(
+            name="bag-of-words", title="bag of words", metric="accuracy", condition=condition, seed=seed, value=0.47, ci_low=0.42,
+            ci_high=0.52, n=400, note="TF-IDF",
+        )
+        for condition in CONDITIONS
+        for seed in seeds
+    )  # fmt: skip
+    return (best, *trained)
+
+
 def record(*, models=tuple(TITLES), seeds=(0,), seed=0, **changes):
     """Return a complete audit; ``changes`` replace its fields."""
     rng = np.random.default_rng(seed)
@@ -236,7 +262,10 @@ def record(*, models=tuple(TITLES), seeds=(0,), seed=0, **changes):
         },
         "provenance": {
             "model": {"name": "tiny", "files": {"model.safetensors": "7e" * 32}, "config": {"hidden_size": 128}},
-            "data": {"name": "built-in biographies", "train_rows": 320, "test_rows": 400, "train_sha256": "a1" * 32},
+            "data": {
+                "name": "built-in biographies", "train_rows": 320, "test_rows": 400, "train_sha256": "a1" * 32, "rows_redrawn": True,
+                "rows_per_seed": "drawn anew for every seed",
+            },
             "seeds": list(seeds), "versions": {"python": "3.11.2", "torch": "2.13.0"}, "hardware": {"cpu": "x86", "cores": 2},
             "dtype": {"used": "float32"}, "determinism": "fixed seeds", "git_commit": None,
             "commands": {"reproduce": "balora-audit compare --config config.yaml", "verify": "balora-audit verify run"},
@@ -251,6 +280,11 @@ def record(*, models=tuple(TITLES), seeds=(0,), seed=0, **changes):
         "claims": declared,
         "measurements": measurements(models, seeds, rng),
         "comparisons": (*decided, *exploratory(models, len(seeds), rng)),
+        "references": references(seeds),
+        "floors": tuple(
+            Floor(method=model, condition="clean", seed=0, probe="skill", metric="accuracy", slice="clean", change=0.0125)
+            for model in models[-1:]
+        ),
         "series": series(models, seeds, rng),
         "samples": (sample_table(models),),
         "warnings": ("one learning rate for all methods",),

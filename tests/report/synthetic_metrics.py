@@ -6,6 +6,12 @@ from balora_audit.records import ProbeRow
 __all__ = ["METRICS", "PROBES"]
 
 _SAID = {
+    "accuracy": Sentence(form="{candidate} was {size} {word} accurate than {baseline}", less="less", more="more"),
+    "survival": Sentence(
+        form="{candidate} kept {size} {word} of its answers under noise than {baseline}, on items that both answer correctly on clean text",
+        less="less",
+        more="more",
+    ),
     "accuracy_drop": Sentence(form="{candidate} lost {size} {word} accuracy than {baseline} under noise", less="less", more="more"),
     "relative_drop": Sentence(
         form="{candidate} lost {size} {word} of its clean accuracy than {baseline} under noise", less="less", more="more"
@@ -30,10 +36,19 @@ _SAID = {
 }
 _OF_TRAINING_ROWS = ("memorisation", "recovered_true", "head_recall", "medium_recall", "tail_recall")
 
+_SKILLS = {"flip_rate": "follows", "accuracy_drop": "follows", "kl_per_token": "trained", "accuracy": "level"}
+_MARGINS = {"accuracy": 0.02}
+
 _DECLARED = {
+    ("skill", "Task skill"): (
+        ("accuracy", "accuracy", "share", True, "curve"),
+        ("tied_answers", "tied answers", "share", None),
+    ),
     ("noise", "Noise robustness"): (
         ("accuracy", "accuracy", "share", True, "curve"),
         ("accuracy_drop", "accuracy drop under noise", "share", False, "folded"),
+        ("accuracy_under_noise", "accuracy under noise", "share", True),
+        ("survival", "survival under noise", "share", True),
         ("severity_area", "area under the severity curve", "share", True, "by kind"),
         ("relative_drop", "relative drop", "share", False, "by kind", "folded"),
         ("mce", "mean corruption error", "ratio", False),
@@ -44,6 +59,7 @@ _DECLARED = {
         ("applicable_texts", "texts that the noise can change", "share", None, "folded"),
         ("memorisation", "memorised wrong labels", "share", False, "label noise"),
         ("recovered_true", "recovered true labels", "share", True, "label noise"),
+        ("memorisation_excess", "memorisation excess", "share", False, "label noise"),
         ("token_accuracy", "token accuracy", "share", True, "curve"),
     ),
     ("imbalance", "Imbalance and groups"): (
@@ -65,16 +81,17 @@ _DECLARED = {
         ("demographic_parity_difference", "demographic-parity difference", "share", False, "gap"),
     ),
     ("collapse", "Representation collapse"): (
-        ("effective_rank", "effective rank", "number", True, "headline", "by layer"),
-        ("iso_score", "IsoScore", "ratio", True, "by layer"),
-        ("anisotropy", "anisotropy", "ratio", False, "by layer"),
+        ("effective_rank", "effective rank", "number", None, "by layer"),
+        ("general_effective_rank", "effective rank on general text", "number", True, "headline"),
+        ("iso_score", "IsoScore", "ratio", None, "by layer"),
+        ("anisotropy", "anisotropy", "ratio", None, "by layer"),
         ("cka_to_base", "CKA to base", "ratio", None, "by layer"),
         ("principal_angle_to_base", "mean principal angle to base", "number", None, "by layer"),
         ("knn_accuracy", "nearest-neighbour accuracy", "share", True, "by layer"),
-        ("singular_value_entropy", "singular value entropy (SVE)", "nats", True),
-        ("largest_singular_value_ratio", "largest singular value ratio (LSVR)", "nats", True),
-        ("stable_rank", "stable rank", "number", True),
-        ("participation_ratio", "participation ratio", "number", True),
+        ("singular_value_entropy", "singular value entropy (SVE)", "nats", None),
+        ("largest_singular_value_ratio", "largest singular value ratio (LSVR)", "nats", None),
+        ("stable_rank", "stable rank", "number", None),
+        ("participation_ratio", "participation ratio", "number", None),
         ("nc1", "NC1", "number", None),
         ("power_law_alpha", "power-law exponent α", "number", None),
         ("silhouette", "silhouette of the classes", "ratio", None),
@@ -97,6 +114,7 @@ METRICS = {
     name: Metric(
         name=name, title=title, unit=unit, higher_is_better=higher, meaning=f"What {title} means.", source="made up",
         sentence=_SAID.get(name, Sentence()), groups=tuple(groups), of_training_rows=name in _OF_TRAINING_ROWS,
+        skill=_SKILLS.get(name, "unrelated"), margin=_MARGINS.get(name),
     )
     for metrics in _DECLARED.values()
     for name, title, unit, higher, *groups in metrics

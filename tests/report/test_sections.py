@@ -21,7 +21,7 @@ def words(node):
     return " ".join(node.text_content().replace("\N{NO-BREAK SPACE}", " ").split())
 
 
-@pytest.mark.parametrize("probe", ["noise", "imbalance", "collapse", "drift"])
+@pytest.mark.parametrize("probe", ["skill", "noise", "imbalance", "collapse", "drift"])
 def test_every_number_of_the_record_is_in_its_section(audit, page, probe):
     text = section(page, probe).text_content()
     rows = [row for row in audit.measurements if row.probe == probe and row.value is not None]
@@ -257,9 +257,9 @@ def test_weights_and_layers_are_shown_and_their_absence_is_said(audit, page):
 
 
 def test_ranks_that_the_number_of_items_bounds_are_marked(audit, page):
-    assert "no rank can exceed" not in words(section(page, "collapse"))  # 400 items, 200 singular values
+    assert "no rank of theirs can exceed" not in words(section(page, "collapse"))  # 400 items, 200 singular values
     few = tuple(dataclasses.replace(m, n=200) for m in audit.measurements)
-    assert "no rank can exceed 199" in words(section(parse(dataclasses.replace(audit, measurements=few)), "collapse"))
+    assert "no rank of theirs can exceed 199" in words(section(parse(dataclasses.replace(audit, measurements=few)), "collapse"))
 
 
 def test_noise_that_does_not_apply_is_named(audit):

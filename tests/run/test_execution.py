@@ -122,7 +122,7 @@ def test_all_methods_saw_the_same_rows_in_the_same_order(finished):
     for unit in (audit.folder / "units").glob("train-*/unit.json"):
         record = json.loads(unit.read_text(encoding="utf-8"))
         orders.setdefault(CellId.of_folder(PurePosixPath(record["cell"]["adapter"])).condition, set()).add(record["order_sha256"])
-    assert sorted(orders) == ["clean", "imbalance:20", "noise:0.3"]
+    assert sorted(orders) == ["balanced:20", "clean", "imbalance:20", "noise:0.3"]
     assert all(len(found) == 1 for found in orders.values())
 
 

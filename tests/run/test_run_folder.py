@@ -160,7 +160,8 @@ def test_answers_to_every_kind_of_noise_are_shown(small_config, tmp_path):
     )
     record = execute(make_plan(config), tmp_path)
     assert [(table.probe, table.title) for table in record.samples] == [
-        ("noise", f"Answers under {kind}@5") for kind in ("typo", "ocr", "word_drop")
+        ("skill", "Answers to the clean test texts"),
+        *(("noise", f"Answers under {kind}@5") for kind in ("typo", "ocr", "word_drop")),
     ]
     page = (compare(config, out=tmp_path).folder / "report.html").read_text(encoding="utf-8")
     assert all(f"Answers under {kind}@5" in page for kind in ("typo", "ocr", "word_drop"))

@@ -68,7 +68,7 @@ def test_scores_survive_storage(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_optional_arrays_may_be_left_unread_and_no_others(kind):
     cls, arrays = KINDS[kind].scores, EXAMPLES[kind].arrays()
-    assert cls.optional() <= {"features", "layer_features"}
+    assert cls.optional() <= {"features", "layer_features", "feature_text"}
     light = cls.from_arrays({name: array for name, array in arrays.items() if name not in cls.optional()})
     assert all(getattr(light, name) is None for name in cls.optional())
     for name in arrays.keys() - cls.optional():

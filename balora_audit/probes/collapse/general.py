@@ -68,7 +68,7 @@ class GeneralFeatures(Measure):
         return (ALL,) if len(context.dataset.general) > 1 else ()
 
     def measure(self, context: Context, scores: Mapping[str, Scores], beside: Beside, findings: Findings) -> None:
-        """Add both ranks; draw the spectrum and the rank over the number of tokens."""
+        """Add both ranks; trained on clean data, draw the rank over the number of tokens."""
         del beside
         reason = _why_none(context)
         if reason is None:
@@ -100,8 +100,8 @@ def _ranks(context: Context, x_PF: np.ndarray, text_P: np.ndarray, findings: Fin
     found = Jackknife(items=len(x_PF), estimate=rank(whole), left_out=left_out, sizes=np.bincount(groups_P), within=(0, np.inf))
     findings.spectral(GENERAL_RANK.name, found)
     findings.plain(GENERAL_RANKME.name, rankme(x_PF), len(x_PF))
-    shares = whole / whole.sum()
-    findings.draw("general_spectrum", index=list(range(1, len(shares) + 1)), sigma_normalised=[float(share) for share in shares])
+    if not context.condition.is_clean:
+        return
     sizes = sorted({*(size for power in range(4, 16) if (size := 2**power) < len(x_PF) and size >= _SMALLEST), len(x_PF)})
     curve = rank_curve(x_PF, sizes, seed=context.config.data_seed, draws=_DRAWS)
     findings.draw("rank_curve", tokens=sizes, rank=[float(value) for value in curve])

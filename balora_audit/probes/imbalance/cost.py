@@ -31,7 +31,7 @@ COST = Metric(
     source="METHODS §5",
     margin=0.05,
     sentence=Sentence(
-        form="imbalance cost {candidate} {size} {word} of the rare classes' recall than {baseline}", less="less", more="more"
+        form="{candidate} lost {size} {word} of the rare classes' recall to imbalance than {baseline}", less="less", more="more"
     ),
     groups=("imbalance",),
     against_base="trivial",
@@ -49,8 +49,8 @@ TAIL_SURVIVAL = Metric(
     source="METHODS §5",
     margin=0.05,
     sentence=Sentence(
-        form="on rare items that both answer correctly under the control, {size} {word} of {candidate}'s answers than of {baseline}'s "
-        "survived imbalance",
+        form="{candidate} kept {size} {word} of its answers to rare items under imbalance than {baseline}, of those that both give "
+        "correctly under the control",
         less="less",
         more="more",
     ),

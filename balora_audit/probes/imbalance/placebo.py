@@ -43,7 +43,7 @@ EXCESS_FLIPS = Metric(
     source="METHODS §5",
     margin=0.05,
     sentence=Sentence(
-        form="beyond what a change of name does, {candidate} changed {size} {word} of its answers with {swapped} than {baseline}",
+        form="{candidate} changed {size} {word} of its answers with {swapped} than {baseline}, beyond what a change of name does",
         less="less",
         more="more",
     ),

@@ -124,7 +124,7 @@ SURVIVAL = Metric(
     source="METHODS §4",
     margin=0.02,
     sentence=Sentence(
-        form="on the items that both answer correctly, {size} {word} of {candidate}'s answers than of {baseline}'s survived noise",
+        form="{candidate} kept {size} {word} of its answers under noise than {baseline}, on items that both answer correctly on clean text",
         less="less",
         more="more",
     ),

@@ -35,7 +35,8 @@ def _blocks(reader: Reader) -> list[Block]:
         title = reader.probe_title(probe)
         caption = f"{title}: differences that were not declared in advance; no verdict, no correction for their number"
         table = comparison_table(reader, caption, chosen, verdicts=False)
-        inner: tuple[Block, ...] = (*_forests(reader, chosen), table)
+        # a difference of which neither end is the better one is told in the table, and not drawn as if it favoured a model
+        inner: tuple[Block, ...] = (*_forests(reader, [row for row in chosen if row.higher_is_better is not None]), table)
         blocks.append(Details(summary=f"{title}: {len(chosen)} exploratory differences", blocks=inner))
     return blocks
 
