@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from balora_audit.errors import unknown_name
-from balora_audit.records import AuditRecord
+from balora_audit.records import AuditRecord, Comparison
 
 __all__ = ["table"]
 
@@ -33,7 +33,7 @@ def table(record: AuditRecord, kind: str = "comparisons", format: str = "markdow
             (
                 row.candidate, row.baseline, row.condition, row.probe, row.metric, row.slice,
                 _with_interval(row.delta, row.ci_low, row.ci_high), _number(row.p_value), _number(row.p_adjusted), str(row.n_items),
-                row.verdict or "exploratory",
+                _verdict(row),
             )
             for row in record.comparisons
         ]  # fmt: skip
@@ -47,6 +47,13 @@ def table(record: AuditRecord, kind: str = "comparisons", format: str = "markdow
             for row in record.measurements
         ]  # fmt: skip
     return _markdown(head, rows) if format == "markdown" else _latex(head, rows)
+
+
+def _verdict(row: Comparison) -> str:
+    """Return a claim's verdict, with the metric it rests on where that is not the row's own."""
+    if row.verdict is None:
+        return "exploratory"
+    return row.verdict if row.matched is None else f"{row.verdict} (on {row.matched.metric})"
 
 
 def _number(value: float | None) -> str:

@@ -124,7 +124,7 @@ class TunedMethod(Method):
             "peak_memory_bytes": log.peak_memory_bytes,
             "notes": [*log.notes, *workshop.remarks(penalties, encoder, rows)],
         }
-        return Made(cell=cell, curves=log.curves, order_sha256=log.order_sha256, passes=round(len(rows) * log.epochs))
+        return Made(cell=cell, curves=log.curves, order_sha256=log.order_sha256, passes=log.seen)
 
     def settings(self, recipe: Recipe) -> dict[str, Any]:
         """Return rank, α, adapted modules, and the settings of training and regularizers."""

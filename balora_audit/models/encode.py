@@ -37,11 +37,20 @@ class Encoder:
 
         With `chat` it is one message of a user in the tokenizer's chat template, and the answer is the reply.
         """
-        return self._cut(text, self._message(text) if self.chat else list(self.tokenizer(text, add_special_tokens=True).input_ids), reserve)
+        # an end-of-text token in a template is the template's own; at the end of a plain prompt it is the tokenizer's
+        ids = self._message(text) if self.chat else self._open(text)
+        return self._cut(ids, reserve)
 
     def plain(self, text: str) -> list[int]:
         """Return the ids of a text that is no prompt: never in a chat template; never empty."""
-        return self._cut(text, list(self.tokenizer(text, add_special_tokens=True).input_ids), 0)
+        return self._cut(self._open(text), 0)
+
+    def _open(self, text: str) -> list[int]:
+        """Return a text's ids without the end token that some tokenizers add."""
+        ids = list(self.tokenizer(text, add_special_tokens=True).input_ids)
+        while ids and ids[-1] in (self.tokenizer.eos_token_id, self.tokenizer.sep_token_id) and not _ends_so(self, text):
+            ids.pop()
+        return ids
 
     def _message(self, text: str) -> list[int]:
         if not getattr(self.tokenizer, "chat_template", None):
@@ -50,9 +59,7 @@ class Encoder:
         written = self.tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
         return list(self.tokenizer(written, add_special_tokens=False).input_ids)
 
-    def _cut(self, text: str, ids: list[int], reserve: int) -> list[int]:
-        while ids and ids[-1] in (self.tokenizer.eos_token_id, self.tokenizer.sep_token_id) and not _ends_so(self, text):
-            ids.pop()
+    def _cut(self, ids: list[int], reserve: int) -> list[int]:
         room = self.limit_tokens - reserve
         if room < 2:
             raise ModelError(f"an answer of {reserve} tokens leaves no room for a prompt within {self.limit_tokens} tokens")

@@ -68,8 +68,8 @@ class Spectral(Penalty[SpectralSettings]):
         used = effective_k(settings.k, rows, outputs)
         if used == settings.k:
             return []
-        few = f"{outputs} classes" if outputs <= rows else f"{rows} rows"
-        return [f"the singular-value term uses k = {used} and not {settings.k}, with which it would be the constant 1 on {few} of logits"]
+        few = f"{outputs} classes" if outputs <= rows else f"a usual batch of {rows} rows"
+        return [f"the singular-value term uses k = {used} and not {settings.k}: {few} of logits have no more singular values to leave out"]
 
 
 SPECTRAL = Spectral()

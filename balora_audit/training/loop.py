@@ -46,8 +46,10 @@ class TrainingLog:
     """What training did. ``curves`` holds one value per step for ``step``, ``total`` and every term that was in the loss."""
 
     steps: int
+    seen: int
+    """Rows in these steps, each as often as it was trained on."""
     epochs: float
-    """How often these steps went through the rows."""
+    """How often these steps went through the rows that were not kept aside."""
     wall_seconds: float
     peak_memory_bytes: int | None
     curves: dict[str, list[float | None]] = field(default_factory=dict)
@@ -144,16 +146,19 @@ class Trainer:
             for step in range(numbers["step"], len(planned)):
                 self._record(step, self.step(planned[step], step, len(planned)))
                 advance(1)
-                if validation and (step + 1) % per_epoch == 0 and self._waited_enough(validation):
+                ends = (step + 1) % per_epoch == 0 or step + 1 == len(planned)
+                if validation and ends and self._waited_enough(validation):
                     break
                 if checkpoints is not None and checkpoints.every and (step + 1) % checkpoints.every == 0 and step + 1 < len(planned):
                     numbers["seconds"] = earlier + time.perf_counter() - begin
                     if self._process_group.is_main:
                         checkpoints.save(self._state())
         self._put(self._best)
+        seen = sum(len(batch) for group in planned[: numbers["step"]] for batch in group)
         return TrainingLog(
             steps=numbers["step"],
-            epochs=sum(len(batch) for group in planned[: numbers["step"]] for batch in group) / max(1, len(training)),
+            seen=seen,
+            epochs=seen / max(1, len(training)),
             wall_seconds=earlier + time.perf_counter() - begin,
             peak_memory_bytes=peak_bytes(self._device) if own_peak else None,
             curves=numbers["curves"],
@@ -173,7 +178,7 @@ class Trainer:
             waited = self._settings.patience
             notes.append(f"stopped after step {numbers['step']} of {planned}: no better validation loss for {waited} epochs")
         if validation:
-            notes.append(f"{validation} training rows were kept aside for validation; the best epoch's weights are used")
+            notes.append(f"{validation} training rows were kept aside for validation; the weights with the best validation loss are used")
         if numbers["skipped"]:
             notes.append(f"{numbers['skipped']} steps had no valid position and were skipped")
         return notes
@@ -222,7 +227,7 @@ class Trainer:
 
     @torch.no_grad()
     def _waited_enough(self, validation: Sequence[TrainingRow]) -> bool:
-        """Note the validation loss at an epoch's end; return whether it has not become better for too long."""
+        """Note the validation loss at the end of an epoch or of all steps; return whether it has not become better for too long."""
         numbers = self._numbers
         self._tuned.model.eval()
         positions = sum(row.positions for row in validation)

@@ -132,6 +132,13 @@ def test_a_chat_template_wraps_prompts_and_neither_answers_nor_general_text(tiny
     assert bare.answer(" nurse") == tiny.tokenizer(" nurse", add_special_tokens=False).input_ids
 
 
+def test_an_end_token_that_a_chat_template_writes_stays(tiny, monkeypatch):
+    end = tiny.tokenizer.eos_token
+    monkeypatch.setattr(tiny.tokenizer, "chat_template", "{% for m in messages %}{{ m['content'] }}" + end + "{% endfor %}", raising=False)
+    assert Encoder(tiny.tokenizer, 256, chat=True).prompt("She works.")[-1] == tiny.tokenizer.eos_token_id
+    assert Encoder(tiny.tokenizer, 256).prompt("She works.")[-1] != tiny.tokenizer.eos_token_id
+
+
 def test_a_tokenizer_without_a_chat_template_is_refused(tiny):
     with pytest.raises(ModelError, match="no chat template; leave out --chat-template"):
         Encoder(tiny.tokenizer, 256, chat=True).prompt("Hello")

@@ -171,6 +171,20 @@ def test_training_stops_early_and_gives_the_best_epoch(tiny, rows):
     )
 
 
+@pytest.mark.parametrize(("steps", "checked"), [(2, [2]), (3, [3]), (5, [3, 5])])
+def test_the_last_step_is_validated_even_within_an_epoch(tiny, rows, monkeypatch, steps, checked):
+    settings = SETTINGS.model_copy(update={"patience": 5, "validation_share": 0.3})
+    with trainer(tiny, "lora", settings=settings) as (made, attached):
+        found, judge = [], made._waited_enough
+        monkeypatch.setattr(made, "_waited_enough", lambda rows: found.append(made._numbers["step"]) or judge(rows))
+        log = made.fit(rows, steps=steps)
+        assert attached.change_norm() > 0
+    training, _ = set_aside(rows, 0.3, 0)
+    assert found == checked
+    assert log.seen == sum(len(b) for g in schedule(training, batch_size=8, accumulation=1, steps=steps, seed=0) for b in g)
+    assert log.epochs == pytest.approx(log.seen / len(training))
+
+
 def test_a_batch_without_a_valid_position_is_skipped(tiny, rows):
     empty = [dataclasses.replace(row, targets=()) for row in rows[:8]]
     with trainer(tiny, "balora", penalties=REGULARIZERS["iclr2026"]["nlg"]) as (made, _):
