@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from balora_audit.data.conditions import parse
+from balora_audit.errors import ConfigurationError
 from balora_audit.metric import Metric, Sentence
 from balora_audit.records import Comparison
 from balora_audit.report.numbers import condition_title, isolated, magnitude, value_text
@@ -121,7 +123,18 @@ def _skill_gap(reader: Reader, row: Comparison) -> str:
         return "their skills are unequal"
     margin = reader.margin(metric)
     beyond = "" if margin is None else f" (margin {magnitude(margin, metric, unit=False)})"
-    return f"{_difference(reader, row, delta, metric)}{beyond}"
+    return f"{_difference(reader, row, delta, metric)}{_trained_on_control(reader, row)}{beyond}"
+
+
+def _trained_on_control(reader: Reader, row: Comparison) -> str:
+    """Say what the models whose skill counts were trained on, where that is not what the claim is about."""
+    try:
+        control = parse(row.condition).control
+    except ConfigurationError:
+        return ""
+    if control is None or not any(cell.condition == str(control) for cell in reader.record.cells):
+        return ""
+    return f", both trained on {condition_title(str(control))}"
 
 
 def _difference(reader: Reader, row: Comparison, delta: float, metric: Metric) -> str:

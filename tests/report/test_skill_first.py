@@ -87,6 +87,35 @@ def test_what_was_not_compared_says_why_and_gives_no_direction(page):
     assert "⊘ Not compared, since skill differs by more than its margin. BA-LoRA beside LoRA: KL per token." in summary
 
 
+def test_an_unknown_skill_is_not_called_unequal():
+    text = words(
+        section(
+            parse(skilled(comparisons=(KL, dataclasses.replace(DROP, verdict="not comparable", matched=None, skill_delta=None)))), "summary"
+        )
+    )
+    assert "Not compared, since skill differs by more than its margin. BA-LoRA beside LoRA: KL per token." in text
+    assert "Not compared, since skill was not measured of both. BA-LoRA beside LoRA: accuracy drop" in text
+
+
+def test_the_skill_that_counts_is_that_under_the_control():
+    audit = skilled()
+    cells = (*audit.cells, dataclasses.replace(audit.cells[0], condition="balanced:20"))
+    under = dataclasses.replace(DROP, condition="imbalance:20")
+    said = matched_sentence(Reader(dataclasses.replace(audit, cells=cells), audit_sha256=SHA256), under)
+    assert "more accurate than LoRA, both trained on " in said
+    assert "both trained" not in matched_sentence(reader(), under)
+
+
+def test_a_relative_margin_is_a_share_and_not_an_amount():
+    claim = Claim(
+        id="rank", baseline="lora", candidate="balora", condition="clean", probe="collapse", metric="general_effective_rank", slice="all",
+        margin=0.05, higher_is_better=True, relative_margin=True,
+    )  # fmt: skip
+    page = parse(skilled(claims=(claim,)))
+    assert "0.05 × the base" in words(section(page, "scope"))
+    assert "margin 0.05" not in words(section(page, "verdicts"))
+
+
 def test_every_table_of_a_probe_begins_with_skill_and_marks_what_follows(audit):
     page = parse(audit)
     seen = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from balora_audit.records import claims_hash
+from balora_audit.records import Claim, claims_hash
 from balora_audit.report.blocks import Block, Definitions, Details, Note, Table
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import MISSING, condition_title, magnitude
@@ -49,7 +49,7 @@ def _blocks(reader: Reader) -> list[Block]:
                 reader.metric_title(claim),
                 condition_title(claim.condition),
                 "higher" if claim.higher_is_better else "lower",
-                magnitude(claim.margin, reader.metric(claim.metric)),
+                _margin(reader, claim),
             )
             for claim in record.claims
         ),
@@ -63,6 +63,11 @@ def _blocks(reader: Reader) -> list[Block]:
         blocks=(claims, proof) if declared is not None and not edited else (claims,),
     )
     return [Definitions(rows=rows), *([warning] if edited else []), folded]
+
+
+def _margin(reader: Reader, claim: Claim) -> str:
+    """Return a declared margin: an amount, or a share of the base's value."""
+    return f"{claim.margin:.3g} × the base" if claim.relative_margin else magnitude(claim.margin, reader.metric(claim.metric))
 
 
 SCOPE = SectionBuilder(name="scope", title="Scope", blocks=_blocks)

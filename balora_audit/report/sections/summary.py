@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from balora_audit.records import VERDICT_ICONS, CellRow, Failure, Verdict
+from collections.abc import Sequence
+
+from balora_audit.records import VERDICT_ICONS, CellRow, Comparison, Failure, Verdict
 from balora_audit.report.blocks import Badge, Block, Link, Links, Note, Stats
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import condition_title, isolated
@@ -12,7 +14,8 @@ from balora_audit.report.sentences import matched_sentence, skill_sentence, verd
 __all__ = ["STATUS", "SUMMARY", "place"]
 
 _MOST_FINDINGS = 6
-_OPEN: dict[Verdict, str] = {"not comparable": "Not compared, since skill differs by more than its margin", "inconclusive": "Not decided"}
+_UNEQUAL = "Not compared, since skill differs by more than its margin"
+_UNKNOWN = "Not compared, since skill was not measured of both"
 _DECIDED: tuple[Verdict, ...] = ("supported", "contradicted", "equivalent")
 
 STATUS: dict[str, Badge] = {
@@ -61,20 +64,27 @@ def _findings(reader: Reader) -> list[Block]:
     for row in decided[:_MOST_FINDINGS]:
         said = matched_sentence(reader, row) or verdict_sentence(reader, row)
         told.append(Note(text=f"{VERDICT_ICONS[row.verdict or 'not run']} {said}", tone="finding"))
-    for verdict, words in _OPEN.items():
-        about: dict[str, dict[str, None]] = {}
-        for row in (rows[at] for at in order if rows[at].verdict == verdict):
-            pair = f"{reader.title(row.candidate)} beside {reader.title(row.baseline)}"
-            about.setdefault(pair, {})[reader.metric_title(row)] = None
-        if about:
-            pairs = "; ".join(f"{pair}: {', '.join(titles)}" for pair, titles in about.items())
-            told.append(Note(text=f"{VERDICT_ICONS[verdict]} {words}. {pairs}.", tone="finding"))
+    uncompared = [rows[at] for at in order if rows[at].verdict == "not comparable"]
+    undecided = [rows[at] for at in order if rows[at].verdict == "inconclusive"]
+    told += _left_open(reader, "not comparable", _UNEQUAL, [row for row in uncompared if row.skill_delta is not None])
+    told += _left_open(reader, "not comparable", _UNKNOWN, [row for row in uncompared if row.skill_delta is None])
+    told += _left_open(reader, "inconclusive", "Not decided", undecided)
     if not told:
         return []
     more = len(decided) - _MOST_FINDINGS
     key = "▲ better, ▼ worse, ≈ equivalent: the first model named, beside the second."
     rest = f" {more} more decided claims are in the verdicts." if more > 0 else ""
     return [*told, Note(text=f"{key}{rest}", tone="quiet")]
+
+
+def _left_open(reader: Reader, verdict: Verdict, words: str, rows: Sequence[Comparison]) -> list[Note]:
+    """Name what was not compared or not decided, by pair of models."""
+    about: dict[str, dict[str, None]] = {}
+    for row in rows:
+        pair = f"{reader.title(row.candidate)} beside {reader.title(row.baseline)}"
+        about.setdefault(pair, {})[reader.metric_title(row)] = None
+    pairs = "; ".join(f"{pair}: {', '.join(titles)}" for pair, titles in about.items())
+    return [Note(text=f"{VERDICT_ICONS[verdict]} {words}. {pairs}.", tone="finding")] if about else []
 
 
 SUMMARY = SectionBuilder(name="summary", title="Summary", blocks=_blocks)

@@ -34,7 +34,8 @@ def _blocks(reader: Reader) -> list[Block]:
     decided += [
         Comparison(
             claim=claim.id, baseline=claim.baseline, candidate=claim.candidate, condition=claim.condition, probe=claim.probe,
-            metric=claim.metric, slice=claim.slice, delta=None, n_items=0, n_seeds=0, margin=claim.margin,
+            metric=claim.metric, slice=claim.slice, delta=None, n_items=0, n_seeds=0,
+            margin=None if claim.relative_margin else claim.margin,
             higher_is_better=claim.higher_is_better, verdict="not run", reason="it was declared but not computed",
         )
         for claim in missing
