@@ -69,7 +69,9 @@ class Spectral(Penalty[SpectralSettings]):
         if used == settings.k:
             return []
         few = f"{outputs} classes" if outputs <= rows else f"a usual batch of {rows} rows"
-        return [f"the singular-value term uses k = {used} and not {settings.k}: {few} of logits have no more singular values to leave out"]
+        return [
+            f"the singular-value term uses k = {used} and not {settings.k}, which leaves out none of the singular values of {few} of logits"
+        ]
 
 
 SPECTRAL = Spectral()

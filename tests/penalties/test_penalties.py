@@ -102,13 +102,13 @@ def test_a_setting_that_cannot_be_is_refused_by_name(changes, says):
         (
             {"spectral": 0.1},
             {"rows": 32, "outputs": 3, "regression": False},
-            ["uses k = 2 and not 5, with which it would be the constant 1 on 3 classes"],
+            ["uses k = 2 and not 5, which leaves out none of the singular values of 3 classes"],
         ),
         ({"spectral": 0.1}, {"rows": 32, "outputs": 9, "regression": False}, []),
         (
             {"spectral": 0.1},
             {"rows": 4, "outputs": 900, "regression": False},
-            ["uses k = 3 and not 5, with which it would be the constant"],
+            ["uses k = 3 and not 5, which leaves out none of the singular values of a usual batch of 4 rows"],
         ),
         ({"consistency": 0.1, "diversity": 0.1}, {"rows": 32, "outputs": 3, "regression": False}, []),
         ({"consistency": 0.1, "spectral": 0.1}, {"rows": 32, "outputs": 1, "regression": True}, ["consistency alone is used"]),
