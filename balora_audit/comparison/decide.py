@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from balora_audit.cells import CellId
 from balora_audit.comparison.claims import margin_of
-from balora_audit.comparison.evidence import Evidence, Failures, Floors, Subject, difference, floor_of, record_of, value_of
+from balora_audit.comparison.evidence import Evidence, Failures, Floors, Subject, difference, floor_of, joined, record_of, value_of
 from balora_audit.config import AuditConfig
 from balora_audit.metric import Metric
 from balora_audit.probes.skill import SKILL
@@ -57,7 +57,7 @@ def decide(audited: Audited, claim: Claim) -> Comparison:
         if unequal:
             return _at_equal_skill(audited, claim, row, metric)
     said, why = _settled(row.ci_low, row.ci_high, margin, claim.higher_is_better, row.floor)
-    return replace(row, verdict=said, reason=_joined(row.reason, why))
+    return replace(row, verdict=said, reason=joined(row.reason, why))
 
 
 def _margin(audited: Audited, claim: Claim, subject: Subject, row: Comparison) -> float | None:
@@ -98,12 +98,12 @@ def _unequal(audited: Audited, subject: Subject, row: Comparison, metric: Metric
     gap = difference(audited.config, audited.evidence, asked)
     title = audited.skill.title
     if gap.delta is None:
-        return True, replace(row, reason=_joined(row.reason, f"{metric.title} follows from skill, and {title} was not measured of both"))
+        return True, replace(row, reason=joined(row.reason, f"{metric.title} follows from skill, and {title} was not measured of both"))
     row = replace(row, skill_delta=gap.delta)
     if abs(gap.delta) <= margin_of(audited.config, audited.skill):
         return False, row
     why = f"{metric.title} follows from skill, and {title} on clean test data differs by more than its margin"
-    return True, replace(row, reason=_joined(row.reason, why))
+    return True, replace(row, reason=joined(row.reason, why))
 
 
 def _at_equal_skill(audited: Audited, claim: Claim, row: Comparison, metric: Metric) -> Comparison:
@@ -115,7 +115,7 @@ def _at_equal_skill(audited: Audited, claim: Claim, row: Comparison, metric: Met
     found = difference(audited.config, audited.evidence, asked)
     if found.ci_low is None or found.ci_high is None:
         why = found.reason or f"{known.title} has no interval"
-        return replace(row, verdict="not comparable", reason=_joined(row.reason, why))
+        return replace(row, verdict="not comparable", reason=joined(row.reason, why))
     matched = Matched(
         metric=known.name,
         slice=found.slice,
@@ -130,7 +130,7 @@ def _at_equal_skill(audited: Audited, claim: Claim, row: Comparison, metric: Met
         higher_is_better=known.higher_is_better,
     )
     said, closer = _settled(found.ci_low, found.ci_high, matched.margin, matched.higher_is_better, floor_of(audited.floors, asked))
-    return replace(row, matched=matched, verdict=said, reason=_joined(row.reason, f"decided on {known.title}", closer))
+    return replace(row, matched=matched, verdict=said, reason=joined(row.reason, f"decided on {known.title}", closer))
 
 
 def _settled(
@@ -143,7 +143,3 @@ def _settled(
     if verdict(low - floor, high + floor, margin, higher_is_better) == said:
         return said, None
     return "inconclusive", "it lies closer to its margin than the numerical floor"
-
-
-def _joined(*parts: str | None) -> str | None:
-    return "; ".join(part for part in parts if part) or None

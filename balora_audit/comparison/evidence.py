@@ -13,7 +13,7 @@ from balora_audit.records import Claim, Comparison, Measurement
 from balora_audit.slices import Slice
 from balora_audit.stats import ItemScores, Jackknife, PairedResult, paired, paired_jackknife
 
-__all__ = ["Evidence", "Failures", "Floors", "Subject", "difference", "floor_of", "record_of", "value_of"]
+__all__ = ["Evidence", "Failures", "Floors", "Subject", "difference", "floor_of", "joined", "record_of", "value_of"]
 
 Evidence = Mapping[CellId, Mapping[str, Findings]]
 """Cell → probe → findings; a cell that failed is absent, and so is a probe that failed in it."""
@@ -135,9 +135,12 @@ def _from_items(config: AuditConfig, empty: Comparison, mine: Sequence[object], 
         f"{found.n_lost} items were measured for one model only and left out" if found.n_lost else None,
         f"{found.n_excluded} scores were not finite and left out" if found.n_excluded else None,
     ]
-    lost = "; ".join(part for part in losses if part) or None
-    reason = "; ".join(part for part in (found.reason or empty.reason, lost) if part) or None
-    return _filled(empty, found, n_items=found.n_items, reason=reason)
+    return _filled(empty, found, n_items=found.n_items, reason=joined(found.reason or empty.reason, *losses))
+
+
+def joined(*parts: str | None) -> str | None:
+    """Return the reasons that there are as one; None where there is none."""
+    return "; ".join(part for part in parts if part) or None
 
 
 def _from_jackknife(config: AuditConfig, empty: Comparison, mine: Sequence[object], theirs: Sequence[object]) -> Comparison:
