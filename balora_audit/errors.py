@@ -8,6 +8,7 @@
     ├── ModelError             a model, tokenizer or adapter cannot be used
     ├── StoreError             the run folder cannot be read or written
     ├── UnitError              one unit of work failed; the rest of the run goes on
+    │   └── TrainingFailed     training ended without a model, and would again
     └── NothingMeasured        the run ended without one measurement (exit code 5)
 
 Messages say what is wrong, where, and the way out. Wrong *arguments* of the pure functions
@@ -26,6 +27,7 @@ __all__ = [
     "ModelError",
     "NothingMeasured",
     "StoreError",
+    "TrainingFailed",
     "UnitError",
     "near",
     "nearest",
@@ -59,6 +61,10 @@ class UnitError(AuditError):
     """One unit of work failed; it is recorded under ``errors`` and the rest goes on."""
 
     exit_code = 3
+
+
+class TrainingFailed(UnitError):
+    """Training ended without a model, and would again: the loss diverged, or nothing was learned."""
 
 
 class NothingMeasured(AuditError):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from balora_audit.comparison.decide import Audited, decide
 from balora_audit.comparison.evidence import Evidence, Failures, Floors, Subject, difference, floor_of
+from balora_audit.comparison.frontiers import Frontiers
 from balora_audit.config import AuditConfig
 from balora_audit.metric import Metric
 from balora_audit.records import Claim, Comparison
@@ -26,6 +27,7 @@ def compare_all(
     floors: Floors | None = None,
     skill: Metric | None = None,
     controls: Mapping[str, str] | None = None,
+    frontiers: Frontiers | None = None,
 ) -> list[Comparison]:
     """Return the declared claims with verdicts, then the exploratory rows.
 
@@ -42,6 +44,8 @@ def compare_all(
         On which it is decided whether two models are compared on what follows from it.
     controls : mapping, optional
         Condition → its control, where the skill is measured before the condition did what it does.
+    frontiers : mapping, optional
+        Method → its candidates, where settings were tuned: claims between two such methods are decided at equal skill.
     """
     audited = Audited(
         config=config,
@@ -51,6 +55,7 @@ def compare_all(
         floors=floors or {},
         skill=skill,
         controls=controls or {},
+        frontiers=frontiers or {},
     )
     decided = [decide(audited, claim) for claim in claims]
     taken = {Subject.of(claim) for claim in claims}
@@ -80,6 +85,8 @@ def _adjust(rows: list[Comparison]) -> list[Comparison]:
 def _deciding_p(row: Comparison) -> float | None:
     if row.verdict == "not comparable":
         return None
+    if row.at_equal_skill is not None:
+        return row.at_equal_skill.p_value
     return row.p_value if row.matched is None else row.matched.p_value
 
 

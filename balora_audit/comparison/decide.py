@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from balora_audit.cells import CellId
 from balora_audit.comparison.claims import margin_of
 from balora_audit.comparison.evidence import Evidence, Failures, Floors, Subject, difference, floor_of, joined, record_of, value_of
+from balora_audit.comparison.frontiers import Frontiers, at_equal_skill, single_rates
 from balora_audit.config import AuditConfig
 from balora_audit.metric import Metric
 from balora_audit.probes.skill import SKILL
-from balora_audit.records import Claim, Comparison, Matched, Verdict
+from balora_audit.records import AtEqualSkill, Claim, Comparison, Matched, Verdict
 from balora_audit.slices import CLEAN
 from balora_audit.stats import minimum_detectable_effect, verdict
 
@@ -29,6 +30,7 @@ class Audited:
     floors: Floors
     skill: Metric | None
     controls: Mapping[str, str]
+    frontiers: Frontiers
 
 
 def decide(audited: Audited, claim: Claim) -> Comparison:
@@ -36,7 +38,8 @@ def decide(audited: Audited, claim: Claim) -> Comparison:
 
     Notes
     -----
-    Skill is unequal where it differs by more than its margin. It is that of the models trained on the control of the claim's condition
+    Between two tuned methods it is the gap of their frontiers that decides (METHODS §9), where candidates have the metric. Otherwise skill
+    is unequal where it differs by more than its margin. It is that of the models trained on the control of the claim's condition
     where there is one: what the condition then does to skill is the effect that is asked about.
     """
     config = audited.config
@@ -51,12 +54,30 @@ def decide(audited: Audited, claim: Claim) -> Comparison:
         return replace(row, verdict="error", reason=f"failed: {failed}")
     if margin is None:
         return replace(row, verdict="not run", reason=row.reason or "the margin is a share of the base's value, and there is none")
+    tuned = None if audited.skill is None else at_equal_skill(config, audited.frontiers, audited.skill, subject)
+    if tuned is not None and row.delta is not None:
+        return _on_frontiers(audited, claim, replace(row, at_equal_skill=tuned), tuned, margin)
     metric = record_of(audited.evidence, subject)
     if row.delta is not None and metric is not None and _follows(metric, audited.untrained, subject):
         unequal, row = _unequal(audited, subject, row, metric)
         if unequal:
             return _at_equal_skill(audited, claim, row, metric)
     said, why = _settled(row.ci_low, row.ci_high, margin, claim.higher_is_better, row.floor)
+    return replace(row, verdict=said, reason=joined(row.reason, why))
+
+
+def _on_frontiers(audited: Audited, claim: Claim, row: Comparison, tuned: AtEqualSkill, margin: float) -> Comparison:
+    """Decide a claim between two tuned methods on the gap of their frontiers; beside it what other designs would have said.
+
+    These are the verdict between each method's own best setting, and that of every setting that both were trained with.
+    """
+    own, _ = _settled(row.ci_low, row.ci_high, margin, claim.higher_is_better, row.floor)
+    single = single_rates(audited.config, audited.frontiers, Subject.of(claim), margin, higher_is_better=claim.higher_is_better)
+    detectable = None if tuned.detectable is None else minimum_detectable_effect(margin, tuned.detectable)
+    row = replace(row, own_best=own, single_rates=single, detectable=detectable)
+    if tuned.ci_low is None or tuned.ci_high is None:
+        return replace(row, verdict="not comparable", reason=joined(row.reason, tuned.reason))
+    said, why = _settled(tuned.ci_low, tuned.ci_high, margin, claim.higher_is_better, row.floor)
     return replace(row, verdict=said, reason=joined(row.reason, why))
 
 

@@ -11,13 +11,15 @@ from balora_audit.config.options import FileOnly, Heading, Option, Overrides
 from balora_audit.config.presets import PresetName
 from balora_audit.config.probes import CollapseConfig, NoiseConfig, WritingConfig
 from balora_audit.config.training import AdapterConfig, TrainingConfig
-from balora_audit.config.values import json_object, names_or_pairs, with_line_breaks
+from balora_audit.config.tuning import FrontierConfig, Grid, check_axes
+from balora_audit.config.values import grids, json_object, names_or_pairs, with_line_breaks
 from balora_audit.penalties import REGULARIZERS, Family, Frozen, Penalties, RegularizerPreset
 
 __all__ = ["AuditConfig"]
 
 DATA = Heading("Models and data")
 TRAINING = Heading("Training")
+TUNING = Heading("Tuning")
 ADAPTER = Heading("Adapter")
 PENALTIES = Heading("BA-LoRA's penalties")
 NOISE = Heading("Noise")
@@ -99,6 +101,18 @@ class AuditConfig(Frozen):
     )
     adapter: Annotated[AdapterConfig, ADAPTER] = AdapterConfig()
     training: Annotated[TrainingConfig, TRAINING] = TrainingConfig()
+    tune: Annotated[bool, TUNING] = Field(
+        default=True, description="try a grid of learning rates for every trained method and take each one's best"
+    )
+    tuning: Annotated[Grid, TUNING, Option("AXIS=X/X,…", parse=grids)] = Field(
+        default_factory=dict,
+        description="what is tried, such as learning_rate=2e-4/1e-3,rank=4/8,penalties.consistency=0.01/0.1; default: four learning rates",
+    )
+    tune_budget: Annotated[int | None, TUNING] = Field(default=None, ge=1, description="candidates of each method at most")
+    validation_rows: Annotated[int, TUNING] = Field(
+        default=96, ge=8, description="rows set aside from training, on which settings are chosen"
+    )
+    frontier: Annotated[FrontierConfig, TUNING] = FrontierConfig()
     noise: Annotated[NoiseConfig, NOISE] = NoiseConfig()
     collapse: Annotated[CollapseConfig, COLLAPSE] = CollapseConfig()
     writing: Annotated[WritingConfig, WRITING] = WritingConfig()
@@ -146,6 +160,11 @@ class AuditConfig(Frozen):
         if any(seed < 0 or seed >= 2**31 for seed in value):
             raise ValueError(f"seeds must be within 0 and 2³¹ − 1, got {list(value)}")
         return value
+
+    @field_validator("tuning")
+    @classmethod
+    def _axes(cls, value: Grid) -> Grid:
+        return check_axes(value)
 
     @model_validator(mode="after")
     def _coherent(self) -> AuditConfig:

@@ -11,6 +11,7 @@ PresetName = Literal["smoke", "quick", "standard", "full"]
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "model": "tiny",
+        "tune": False,
         "train_rows": 320,
         "test_rows": 160,
         "training": {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3},

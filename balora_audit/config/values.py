@@ -11,7 +11,7 @@ import json
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
-__all__ = ["alternatives", "choices", "json_object", "names_or_pairs", "pairs", "read_text", "texts", "with_line_breaks"]
+__all__ = ["alternatives", "choices", "grids", "json_object", "names_or_pairs", "pairs", "read_text", "texts", "with_line_breaks"]
 
 _NUMBERS: dict[Any, str] = {int: "whole numbers", float: "numbers"}
 
@@ -61,6 +61,17 @@ def pairs(text: str) -> dict[str, str]:
 def names_or_pairs(text: str) -> tuple[str, ...] | dict[str, str]:
     """Read names in order, an empty one too, or a name for each value: ``Bad,Good`` or ``0=Bad,1=Good``."""
     return pairs(text) if "=" in text else tuple(part.strip() for part in text.split(","))
+
+
+def grids(text: str) -> dict[str, tuple[str, ...]]:
+    """Read ``axis=value/value,axis=value``.
+
+    Examples
+    --------
+    >>> grids("learning_rate=2e-4/1e-3,rank=8")
+    {'learning_rate': ('2e-4', '1e-3'), 'rank': ('8',)}
+    """
+    return {name: tuple(part.strip() for part in values.split("/")) for name, values in pairs(text).items()}
 
 
 def json_object(text: str) -> Any:

@@ -54,17 +54,25 @@ def _with_swaps(dataset: AuditDataset, path: Path) -> AuditDataset:
 def _load(config: AuditConfig) -> AuditDataset:
     train_rows = min(config.train_rows, config.limit or config.train_rows)
     test_rows = min(config.test_rows, config.limit or config.test_rows)
+    validation_rows = config.validation_rows if config.tune else 0
     if config.data in BUILT_IN:
         for name in _OF_FILES:
             if getattr(config, name):
                 raise ConfigurationError(f"{name} is for --data from files; the built-in biographies bring their own")
-        return generate(n_train=train_rows, n_test=test_rows, seed=config.data_seed, correlation=config.correlation)
+        return generate(
+            n_train=train_rows,
+            n_test=test_rows,
+            n_validation=validation_rows,
+            seed=config.data_seed,
+            correlation=config.correlation,
+        )
     reading = Reading(
         columns=config.columns,
         label_names=config.label_names,
         prompt=config.prompt,
         train_rows=train_rows,
         test_rows=test_rows,
+        validation_rows=validation_rows,
         seed=config.data_seed,
     )
     path = Path(config.data).expanduser()

@@ -73,6 +73,7 @@ def generate(
     *,
     n_train: int = 400,
     n_test: int = 200,
+    n_validation: int = 0,
     seed: int = 0,
     correlation: float = 0.5,
     class_sizes: Sequence[float] | None = None,
@@ -83,10 +84,10 @@ def generate(
 
     Parameters
     ----------
-    n_train, n_test : int
-        Number of texts; the test classes are balanced (they differ by at most one).
+    n_train, n_test, n_validation : int
+        Number of texts; the test classes are balanced (they differ by at most one). Validation texts are drawn as training texts are.
     seed : int
-        Of everything; training and test texts have streams of their own and share no text. Training rows are drawn anew for every
+        Of everything; training, validation and test texts have streams of their own and share no text. Training rows are drawn anew for every
         training seed (``rows``); ``train`` are those of seed 0.
     correlation : float
         Share of each class's majority gender among its gendered *training* texts, 0.5 to 1; always 0.5 in the test set.
@@ -120,12 +121,14 @@ def generate(
         return _with_noise(rows, label_noise, np.random.default_rng([seed, 2, draw]))
 
     train, flipped = drawn(0)
+    validation = _split("validation", n_validation, sizes, correlation, clues, np.random.default_rng([seed, 3])) if n_validation else []
     return AuditDataset(
         name="built-in biographies",
         task="classification",
         label_names=OCCUPATIONS,
         train=tuple(train),
         test=tuple(test),
+        validation=tuple(validation),
         general=held_out(),
         prompt=PROMPT,
         source={
@@ -191,8 +194,10 @@ def _split(
 
 def _home(text: str, twin: str | None) -> str:
     """Return the split that a text and its twin belong to, by hash: no split then depends on the size of the other."""
-    key = min(filter(None, (text, twin)))
-    return "test" if hashlib.sha256(key.encode()).digest()[0] < 128 else "train"
+    digest = hashlib.sha256(min(filter(None, (text, twin))).encode()).digest()
+    if digest[0] < 128:
+        return "test"
+    return "validation" if digest[1] < 32 else "train"
 
 
 def _labels(count: int, sizes: np.ndarray) -> np.ndarray:

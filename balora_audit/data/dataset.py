@@ -53,6 +53,8 @@ class AuditDataset:
         tasks.
     train, test : tuple of Example
         Ids are unique across both.
+    validation : tuple of Example
+        Rows like those of training, set aside from them: settings are chosen on these, and no text of theirs is trained on.
     general : tuple of str
         Held-out general text, on which knowledge drift is measured.
     prompt : str
@@ -86,6 +88,7 @@ class AuditDataset:
     general: tuple[str, ...]
     prompt: str
     source: dict[str, object]
+    validation: tuple[Example, ...] = ()
     swapped: str = "the person's gender"
     notes: tuple[str, ...] = ()
     stereotypes: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import numpy as np
 
 from balora_audit.data.columns import Row
 
-__all__ = ["TEST_SHARE", "TEST_SPLITS", "set_aside", "subsample"]
+__all__ = ["TEST_SHARE", "TEST_SPLITS", "hold_out", "set_aside", "subsample"]
 
 TEST_SPLITS = ("test", "validation", "dev")
 """Names of test splits in folders and on the Hub; the first that is there is taken."""
@@ -29,6 +29,20 @@ def set_aside(rows: Sequence[Row], rng: np.random.Generator, test_rows: int) -> 
         count = min(len(places) - 1, max(1, round(share * len(places))))
         chosen.update(places[index] for index in rng.permutation(len(places))[:count])
     return [row for index, row in enumerate(unique) if index not in chosen], [unique[index] for index in sorted(chosen)]
+
+
+def hold_out(rows: Sequence[Row], rng: np.random.Generator, count: int) -> tuple[list[Row], list[Row]]:
+    """Return the rows that are left, and at most `count` that are held out, every text once: no text is in both, and no class is lost.
+
+    At most `TEST_SHARE` of the texts are held out, each class in proportion, and of each class one text at least is left.
+    """
+    unique = list({row["text"]: row for row in rows}.values())
+    chosen: set[str] = set()
+    share = min(TEST_SHARE, count / len(unique))
+    for places in _places_by_label(unique).values():
+        most = min(len(places) - 1, round(share * len(places)))
+        chosen.update(unique[places[index]]["text"] for index in rng.permutation(len(places))[:most])
+    return [row for row in rows if row["text"] not in chosen], [row for row in unique if row["text"] in chosen]
 
 
 def subsample(rows: Sequence[Row], most: int, rng: np.random.Generator) -> list[Row]:

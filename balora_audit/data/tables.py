@@ -14,12 +14,13 @@ from balora_audit.data.general_text import held_out
 from balora_audit.data.identity import counterfactual, placebo
 from balora_audit.data.labels import LabelNames, label_order, name_labels
 from balora_audit.data.prompts import BARE_PROMPT, DEFAULT_PROMPT, check_prompt
-from balora_audit.data.splits import TEST_SHARE, set_aside, subsample
+from balora_audit.data.splits import TEST_SHARE, hold_out, set_aside, subsample
 from balora_audit.errors import DataError
 
 __all__ = ["Reading", "build"]
 
 _MOST_CLASSES = 200
+_FEWEST_VALIDATION = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +29,8 @@ class Reading:
 
     Parameters
     ----------
-    train_rows, test_rows : int
-        Rows to use at most.
+    train_rows, test_rows, validation_rows : int
+        Rows to use at most; validation rows are set aside from training.
     columns : mapping
         Role → column.
     label_names : sequence or mapping of str, optional
@@ -42,6 +43,7 @@ class Reading:
 
     train_rows: int
     test_rows: int
+    validation_rows: int = 0
     columns: Mapping[str, str] = field(default_factory=dict)
     label_names: LabelNames = None
     prompt: str | None = None
@@ -53,6 +55,7 @@ class _Chosen:
     """The rows that are used, all that training rows are drawn from, how many of them had the text of a test row, and what falls short."""
 
     train: list[Row]
+    validation: list[Row]
     pool: list[Row]
     test: list[Row]
     dropped: int
@@ -96,6 +99,7 @@ def build(train: Table, test: Table | None, reading: Reading, *, name: str, sour
         label_names=tuple(label_names),
         train=train_examples,
         test=tuple(_with_twin(_example(row, task, index)) for row in chosen.test),
+        validation=tuple(_example(row, task, index) for row in chosen.validation),
         stereotypes=_stereotypes(train_examples, label_names),
         best_accuracy=best,
         best_accuracy_note=best_note,
@@ -127,6 +131,7 @@ def _choose(train: Sequence[Row], test: Sequence[Row], reading: Reading, *, wher
     if not kept:
         raise DataError(f"{where}: every training text is also a test text; give other test rows")
     dropped = len(train) - len(kept)
+    kept, validation = _validation(kept, reading, where)
     train_rows = _drawn(kept, reading, 0)
     test_rows = subsample(test, reading.test_rows, rng)
     if test_where is None:
@@ -136,6 +141,7 @@ def _choose(train: Sequence[Row], test: Sequence[Row], reading: Reading, *, wher
         few_train, few_test = f"{where} has no more{besides}", f"{test_where} has no more"
     return _Chosen(
         train=train_rows,
+        validation=validation,
         pool=kept,
         test=test_rows,
         dropped=dropped,
@@ -144,6 +150,19 @@ def _choose(train: Sequence[Row], test: Sequence[Row], reading: Reading, *, wher
             *_shortfall("test", len(test_rows), reading.test_rows, few_test),
         ),
     )
+
+
+def _validation(rows: list[Row], reading: Reading, where: str) -> tuple[list[Row], list[Row]]:
+    """Return the rows that are left to train on, and the validation rows."""
+    if not reading.validation_rows:
+        return rows, []
+    left, validation = hold_out(rows, np.random.default_rng([reading.seed, 13]), reading.validation_rows)
+    if len(validation) < _FEWEST_VALIDATION:
+        raise DataError(
+            f"{where}: only {len(validation)} of {len(rows)} training rows can be set aside to choose settings on, and fewer than "
+            f"{_FEWEST_VALIDATION} say nothing; give more rows, or tune nothing with --no-tune"
+        )
+    return left, validation
 
 
 def _drawn(pool: Sequence[Row], reading: Reading, training_seed: int) -> list[Row]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from balora_audit.errors import UnitError
+from balora_audit.errors import TrainingFailed
 from balora_audit.methods.method import Method
 from balora_audit.penalties import Penalties
 from balora_audit.training.loop import Diverged
@@ -107,9 +107,9 @@ class TunedMethod(Method):
             except Diverged as error:
                 tuned.write_back()
                 kept = job.output.keep_failed(tuned.save)
-                raise UnitError(f"{error}; its last good state is kept in {kept}") from error
+                raise TrainingFailed(f"{error}; its last good state is kept in {kept}") from error
             if tuned.change_norm() == 0:
-                raise UnitError("training changed nothing: the adapter is what it started as")
+                raise TrainingFailed("training changed nothing: the adapter is what it started as")
             tuned.write_back()
             job.output.write(tuned.save)
         finally:

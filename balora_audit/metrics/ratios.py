@@ -178,6 +178,12 @@ class Ratios:
         high = 2.0 if negative and self.combine in (_SIGNED | {"rms_difference", "max_difference"}) else 1.0
         return max(low, -high), high
 
+    def values(self, weights_RN: Float) -> Float:
+        """Return the statistic under each row of item weights, (R,); NaN where a ratio has lost all its items."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios_RK = (weights_RN @ self.numerators.T) / (weights_RN @ self.denominators.T)
+            return COMBINERS[self.combine](ratios_RK)[0]
+
     def linearise(self, weights_RN: Float) -> tuple[Float, Float]:
         """Return the statistic under each row of item weights, and what each item adds to it at the margin.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from balora_audit.data.conditions import Condition
 from balora_audit.data.dataset import AuditDataset
@@ -48,6 +48,8 @@ class Measure(ABC):
     ----------
     metrics : tuple of Metric
         The records of what it measures, in the order in which a reader meets them.
+    battery : bool
+        Whether it belongs to the light battery that every candidate of a tuning is tested with; its metrics then have frontiers.
 
     Notes
     -----
@@ -59,6 +61,7 @@ class Measure(ABC):
     """
 
     metrics: tuple[Metric, ...] = ()
+    battery: bool = False
     probe: str
 
     def record(self, metric: str) -> Metric | None:
@@ -108,6 +111,12 @@ class Probe:
     title: str
     summary: str
     measures: tuple[Measure, ...]
+
+    @property
+    def battery(self) -> Probe | None:
+        """The probe with those of its measures that candidates of a tuning are tested with; None where there is none."""
+        chosen = tuple(measure for measure in self.measures if measure.battery)
+        return replace(self, measures=chosen) if chosen else None
 
     @property
     def metrics(self) -> dict[str, Metric]:

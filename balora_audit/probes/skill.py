@@ -80,6 +80,7 @@ class TestAnswers(Measure):
 
     __test__ = False  # pytest looks for classes by name
 
+    battery = True
     metrics = (ACCURACY, RESPONSE_NLL, TOKEN_ACCURACY, UNEXPLAINED_VARIANCE, TIED_ANSWERS)
 
     def requests(self, context: Context) -> list[ScoreRequest]:

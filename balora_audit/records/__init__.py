@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from balora_audit.records.audit import SCHEMA_VERSION, AuditRecord, json_schema, read
 from balora_audit.records.rows import (
-    VERDICT_ICONS,
     CellRow,
     Claim,
     Comparison,
@@ -19,19 +18,23 @@ from balora_audit.records.rows import (
     SampleTable,
     Series,
     Units,
-    Verdict,
     claims_hash,
 )
+from balora_audit.records.tuning import AtEqualSkill, Effect, FrontierPoint, SingleRate, Tuning, TuningCandidate
+from balora_audit.records.values import VERDICT_ICONS, Verdict
 
 __all__ = [
     "SCHEMA_VERSION",
     "VERDICT_ICONS",
+    "AtEqualSkill",
     "AuditRecord",
     "CellRow",
     "Claim",
     "Comparison",
+    "Effect",
     "Failure",
     "Floor",
+    "FrontierPoint",
     "Matched",
     "Measurement",
     "ModelRow",
@@ -40,6 +43,9 @@ __all__ = [
     "SampleRow",
     "SampleTable",
     "Series",
+    "SingleRate",
+    "Tuning",
+    "TuningCandidate",
     "Units",
     "Verdict",
     "claims_hash",

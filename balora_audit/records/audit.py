@@ -17,7 +17,6 @@ from balora_audit.records.rows import (
     Comparison,
     Failure,
     Floor,
-    Json,
     Measurement,
     ModelRow,
     ProbeRow,
@@ -26,13 +25,15 @@ from balora_audit.records.rows import (
     Series,
     Units,
 )
+from balora_audit.records.tuning import Effect, FrontierPoint, Tuning
+from balora_audit.records.values import Json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = ["SCHEMA_VERSION", "AuditRecord", "json_schema", "read"]
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,9 @@ class AuditRecord:
     claims: tuple[Claim, ...]
     measurements: tuple[Measurement, ...]
     comparisons: tuple[Comparison, ...]
+    tuning: Tuning | None = None
+    frontiers: tuple[FrontierPoint, ...] = ()
+    attribution: tuple[Effect, ...] = ()
     references: tuple[Reference, ...] = ()
     floors: tuple[Floor, ...] = ()
     series: tuple[Series, ...] = ()

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from balora_audit.records.tuning import AtEqualSkill, SingleRate
+from balora_audit.records.values import Json, Verdict, finite
 
 __all__ = [
-    "VERDICT_ICONS",
     "CellRow",
     "Claim",
     "Comparison",
     "Failure",
     "Floor",
-    "Json",
     "Matched",
     "Measurement",
     "ModelRow",
@@ -30,33 +30,10 @@ __all__ = [
     "SampleTable",
     "Series",
     "Units",
-    "Verdict",
     "claims_hash",
 ]
 
 Status = Literal["complete", "failed", "skipped"]
-Verdict = Literal["supported", "contradicted", "equivalent", "inconclusive", "not comparable", "not run", "error"]
-VERDICT_ICONS: dict[Verdict, str] = {
-    "supported": "▲",
-    "contradicted": "▼",
-    "equivalent": "≈",
-    "inconclusive": "?",
-    "not comparable": "⊘",
-    "not run": "∅",
-    "error": "!",
-}
-"""Every verdict, in the order in which they are counted, with the sign that stands for it wherever it is shown."""
-Json = dict[str, Any]
-
-
-def _finite(record: object, *names: str) -> None:
-    for name in names:
-        value = getattr(record, name)
-        if value is not None and not math.isfinite(value):
-            raise ValueError(
-                f"{type(record).__name__}.{name} must be finite or None, got {value!r}; "
-                "record None with a reason where a quantity is undefined"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +86,7 @@ class CellRow:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _finite(self, "wall_seconds", "epochs")
+        finite(self, "wall_seconds", "epochs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +113,7 @@ class Measurement:
     evidence: str | None = None
 
     def __post_init__(self) -> None:
-        _finite(self, "value", "ci_low", "ci_high")
+        finite(self, "value", "ci_low", "ci_high")
         if (self.value is None) != (self.reason is not None):
             raise ValueError(
                 f"Measurement {self.probe}/{self.metric} [{self.slice}] of {self.method!r}: a missing value needs a "
@@ -186,7 +163,7 @@ class Matched:
     higher_is_better: bool
 
     def __post_init__(self) -> None:
-        _finite(self, "delta", "ci_low", "ci_high", "p_value", "baseline_value", "candidate_value", "margin")
+        finite(self, "delta", "ci_low", "ci_high", "p_value", "baseline_value", "candidate_value", "margin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +175,8 @@ class Comparison:
     difference of which this design would make *supported* with 80 % power (METHODS §8). ``floor`` is how much the difference moves when
     the same texts are scored in other batches and another order. Of a claim on what follows from skill, ``skill_delta`` is the
     difference in skill on which it was decided whether the models are compared (METHODS §9), and ``matched`` the difference that decided
-    where they are not equal.
+    where they are not equal. Where both models were tuned, ``at_equal_skill`` decided instead; ``own_best`` is the verdict between each
+    one's best setting, and ``single_rates`` are those that every common setting would have given.
     """
 
     claim: str | None = None
@@ -227,10 +205,19 @@ class Comparison:
     floor: float | None = None
     skill_delta: float | None = None
     matched: Matched | None = None
+    at_equal_skill: AtEqualSkill | None = None
+    own_best: Verdict | None = None
+    single_rates: tuple[SingleRate, ...] = ()
 
     def __post_init__(self) -> None:
-        _finite(self, "delta", "ci_low", "ci_high", "p_value", "p_adjusted", "baseline_value", "candidate_value")
-        _finite(self, "margin", "detectable", "floor", "skill_delta")
+        finite(self, "delta", "ci_low", "ci_high", "p_value", "p_adjusted", "baseline_value", "candidate_value")
+        finite(self, "margin", "detectable", "floor", "skill_delta")
+
+    @property
+    def stability(self) -> tuple[int, int] | None:
+        """How many single settings give the verdict of this row, and of how many; None where there are none."""
+        verdicts = [single.verdict for single in self.single_rates]
+        return (sum(verdict == self.verdict for verdict in verdicts), len(verdicts)) if verdicts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +233,7 @@ class Floor:
     change: float
 
     def __post_init__(self) -> None:
-        _finite(self, "change")
+        finite(self, "change")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +256,7 @@ class Reference:
     note: str
 
     def __post_init__(self) -> None:
-        _finite(self, "value", "ci_low", "ci_high")
+        finite(self, "value", "ci_low", "ci_high")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

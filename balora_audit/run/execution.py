@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import yaml
 
 import balora_audit.records as records
 from balora_audit.cells import CellId
+from balora_audit.comparison.attribution import attribution
 from balora_audit.comparison.compare import compare_all
+from balora_audit.comparison.frontiers import Candidate, Frontiers, frontier_points
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
 from balora_audit.files import write_atomic
 from balora_audit.probes import Beside, Findings
@@ -19,11 +21,12 @@ from balora_audit.probes.skill import SKILL_OF
 from balora_audit.progress import Progress, Silent
 from balora_audit.records import AuditRecord, Failure, Series
 from balora_audit.run import samples
-from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.plan import Cell, Plan, Trial
 from balora_audit.run.record import Outcome, assemble
 from balora_audit.run.scores import FEATURES, StoredScores
 from balora_audit.run.store import RunStore
-from balora_audit.run.worker import Worker, adapter_is_there
+from balora_audit.run.tuning import settle, tuning_record
+from balora_audit.run.worker import Worker, adapter_is_there, publish
 from balora_audit.scoring import ScoreRequest
 from balora_audit.slices import Slice
 from balora_audit.training.process_group import ProcessGroup, find_process_group
@@ -55,6 +58,7 @@ def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh
             progress.say("every unit is already there and nothing changed: nothing to compute")
             return finished or records.read(folder)
         execution = Execution(plan, store, progress, process_group)
+        execution.tune()
         execution.train()
         execution.score()
         record = execution.conclude(command) if process_group.is_main else None
@@ -69,10 +73,11 @@ def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh
 
 def _begin(plan: Plan, store: RunStore, *, fresh: bool) -> AuditRecord | None:
     """Return the audit where it is finished already; otherwise make sure that there is room, and write the configuration."""
+    known = settle(plan, store, lost={}) or plan
     if fresh:
-        for key in plan.unit_keys:
+        for key in dict.fromkeys((*plan.unit_keys, *known.unit_keys)):
             store.forget(key)
-    elif (finished := _finished(plan, store)) is not None:
+    elif (finished := _finished(known, store)) is not None:
         return finished
     store.require_space(_needed_bytes(plan, store))
     write_atomic(store.folder / "config.yaml", yaml.safe_dump(plan.config.model_dump(mode="json"), sort_keys=False))
@@ -82,7 +87,8 @@ def _begin(plan: Plan, store: RunStore, *, fresh: bool) -> AuditRecord | None:
 def _needed_bytes(plan: Plan, store: RunStore) -> int:
     """Guess generously: what the methods say that they write, per set of scores 2 MB, and something to work with."""
     weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors"))
-    missing = [cell for cell in plan.cells if cell.train_key is not None and not store.has(cell.train_key)]
+    cells = (*plan.cells, *(trial.cell for trial in plan.trials))
+    missing = [cell for cell in cells if cell.train_key is not None and not store.has(cell.train_key)]
     made = sum(plan.methods[cell.context.method].needed_bytes(weights) for cell in missing)
     return 100_000_000 + made + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
 
@@ -116,11 +122,58 @@ class Execution:
         self.stage_seconds: dict[str, float] = {}
         self._worker: Worker | None = None
 
+    def tune(self) -> None:
+        """Try the candidates and settle on a setting for every method; the chosen candidate is the method's clean run."""
+        if self.plan.grid is None:
+            return
+        settled = settle(self.plan, self.store, lost=self.lost, work=self._try, say=self.progress.say)
+        assert settled is not None
+        self.plan = settled
+        if self._worker is not None:
+            self._worker.plan = settled
+        for method in self.plan.tuned:
+            reasons = [self.plan.failed.get(trial.train_key) for trial in self.plan.trials if trial.method == method]
+            if all(reasons):
+                self._lose_method(method, f"all {len(reasons)} candidates failed; the first: {reasons[0]}")
+        if self.process_group.is_main:
+            for cell in self.plan.cells:
+                if cell.train_key is not None and adapter_is_there(self.store, cell):
+                    publish(self.store, cell)
+        self.process_group.broadcast(None)
+
+    def _try(self, trials: Sequence[Trial]) -> None:
+        """Train the candidates that are missing, and score the validation rows."""
+        todo = self.process_group.broadcast([trial.train_key for trial in trials if not adapter_is_there(self.store, trial.cell)])
+        chosen = [trial for trial in trials if trial.train_key in todo]
+        for number, trial in enumerate(chosen, start=1):
+            try:
+                worker = self._work()
+                with self._timed("tune"):
+                    worker.try_out(trial, f"trying {trial} ({number} of {len(chosen)})")
+            except UnitError as error:
+                self._lose(trial.train_key, "tune", [], error)
+            self.process_group.broadcast(None)
+        for trial in self.process_group.assign(trials):
+            if trial.train_key in self.lost or self.store.has(trial.validation_key):
+                continue
+            try:
+                worker = self._work()
+                with self._timed("tune"), worker.placed(trial.cell) as placed:
+                    worker.score(trial.validation_key, trial.validation, placed)
+            except UnitError as error:
+                self._lose(trial.validation_key, "tune", [], error)
+        self._gather()
+
+    def _lose_method(self, method: str, reason: str) -> None:
+        cells = [cell for cell in self.plan.cells if cell.id.method == method]
+        for key in dict.fromkeys(str(cell.train_key) for cell in cells):
+            self._lose(key, "tune", [cell for cell in cells if str(cell.train_key) == key], UnitError(reason))
+
     def train(self) -> None:
         """Train what is missing; what several cells share is trained once, under the first one's name."""
         trained: dict[str, Cell] = {}
         for cell in self.plan.cells:
-            if cell.train_key is not None:
+            if cell.train_key is not None and cell.train_key not in self.lost:
                 trained.setdefault(cell.train_key, cell)
         todo = self.process_group.broadcast([key for key, cell in trained.items() if not adapter_is_there(self.store, cell)])
         for number, key in enumerate(todo, start=1):
@@ -135,7 +188,8 @@ class Execution:
 
     def score(self) -> None:
         """Score what is missing, adapter by adapter; a set that cannot be scored costs only what is measured on it."""
-        for cells in self.process_group.assign(_by_adapter(self.plan.cells)):
+        tried = [trial.cell for trial in self.plan.trials if trial.train_key not in self.plan.failed]
+        for cells in self.process_group.assign(_by_adapter((*self.plan.cells, *tried))):
             first = cells[0]
             if first.train_key in self.lost:
                 continue
@@ -150,7 +204,7 @@ class Execution:
                         try:
                             worker.score(unit, request, placed)
                         except UnitError as error:
-                            self._lose(unit, "score", [cell for cell in cells if unit in dict(_units(cell))], error)
+                            self._lose(unit, "score", [cell for cell in cells if unit in dict(_units(cell)) and cell not in tried], error)
             except UnitError as error:  # what was trained cannot be put in place
                 self._lose(str(first.train_key), "load", cells, error)
         self._gather()
@@ -160,6 +214,7 @@ class Execution:
         plan = self.plan
         with self._timed("measure"):
             evidence, unmeasured, floors = self._measure()
+            frontiers = self._frontiers()
         with self._timed("compare"):
             comparisons = compare_all(
                 plan.config,
@@ -171,7 +226,10 @@ class Execution:
                 floors=floors,
                 skill=SKILL_OF[plan.dataset.task],
                 controls=plan.controls,
+                frontiers=frontiers,
             )
+            points = frontier_points(plan.config, frontiers, SKILL_OF[plan.dataset.task])
+            effects = attribution(plan.config, plan.methods, evidence, frontiers, SKILL_OF[plan.dataset.task], plan.claims)
         with self._timed("across models"):
             series = self._across()
         with self._timed("samples"):
@@ -180,6 +238,9 @@ class Execution:
             evidence=evidence,
             comparisons=tuple(comparisons),
             floors=floors,
+            tuning=tuning_record(plan, self.store, self.lost),
+            frontiers=tuple(points),
+            attribution=tuple(effects),
             series=tuple(series),
             samples=tuple(tables),
             failures=tuple(self.failures),
@@ -234,6 +295,43 @@ class Execution:
             floors |= self._floors(cell, evidence.get(cell.id, {}))
             self.progress.advance()
         return evidence, unmeasured, floors
+
+    def _frontiers(self) -> Frontiers:
+        """Measure every candidate with the light battery, beside the base; return the candidates of each method."""
+        tried: dict[tuple[str, str], dict[int, dict[str, Findings]]] = {}
+        settings = {(trial.method, trial.setting.name): trial.setting for trial in self.plan.trials}
+        whole = [trial for trial in self.plan.trials if trial.train_key not in self.plan.failed]
+        self.progress.stage("measuring candidates", len(whole), "candidates")
+        for trial in whole:
+            scores, beside = self._scores(trial.cell), self._beside(trial.cell)
+            found: dict[str, Findings] = {}
+            for name, probe in self.plan.probes.items():
+                light = probe.battery
+                if light is None or self._missing(trial.cell, name) is not None:
+                    continue
+                try:
+                    found[name] = light.measure(trial.cell.context, scores, beside)
+                except StoreError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - as above
+                    self._probe_failed(name, error, None)
+            tried.setdefault((trial.method, trial.setting.name), {})[trial.cell.context.seed] = found
+            self.progress.advance()
+        frontiers: dict[str, list[Candidate]] = {}
+        for (method, name), by_seed in tried.items():
+            setting = settings[method, name]
+            frontiers.setdefault(method, []).append(
+                Candidate(
+                    method=method,
+                    setting=name,
+                    place=setting.place,
+                    rate=setting.rate,
+                    others=setting.others,
+                    found=by_seed,
+                    chosen=setting == self.plan.settings.get(method),
+                )
+            )
+        return frontiers
 
     def _beside(self, cell: Cell, *, again: bool = False) -> Beside:
         """Return the scores of the base under a cell's condition and seed, and those of its method under the control."""

@@ -36,10 +36,10 @@ class UnitKeys:
     device: str
     dtype: str
 
-    def training(self, method: Method, context: Context) -> str | None:
-        """Return the content address of what is made for a cell; None for a base that needs no head."""
+    def training(self, method: Method, context: Context, recipe: Recipe) -> str | None:
+        """Return the content address of what a recipe makes for a cell; None for a base that needs no head."""
         rows = {"rows": fingerprint(context.train), "task": self.dataset.task}
-        parts = method.key(self.recipe, rows, context.seed, context.steps)
+        parts = method.key(recipe, rows, context.seed, context.steps)
         return None if parts is None else content_key(method.unit, {**self._environment(*method.modules), **parts})
 
     def scores(self, train_key: str | None, request: ScoreRequest) -> str:

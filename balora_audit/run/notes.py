@@ -10,7 +10,7 @@ from typing import Any
 from balora_audit.errors import StoreError
 from balora_audit.run.store import RunStore
 
-__all__ = ["ScoreNote", "TrainingNote", "score_note", "training_note"]
+__all__ = ["ScoreNote", "TrainingNote", "failure_note", "score_note", "training_note"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,12 @@ def score_note(store: RunStore, key: str) -> ScoreNote:
         return ScoreNote(kind=str(found["kind"]), truncated=int(found["truncated"]), cut=int(found["cut"]))
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(key, error) from error
+
+
+def failure_note(store: RunStore, key: str) -> str | None:
+    """Return why a unit has nothing in it, where that is what it says; raises `StoreError` where it is damaged."""
+    found = store.note(key)
+    return str(found.get("reason")) if found.get("kind") == "failed" else None
 
 
 def _damaged(key: str, error: Exception) -> StoreError:

@@ -1,32 +1,28 @@
-"""What an audit will do, worked out before anything is computed: cells, units of work, claims. Loads no weights."""
+"""What an audit will do, worked out before anything is computed: cells, candidates, units of work, claims. Loads no weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from balora_audit import methods as known_methods
 from balora_audit import probes as known_probes
-from balora_audit.cells import CellId
 from balora_audit.comparison.claims import declare, pairs
 from balora_audit.config import AuditConfig
 from balora_audit.data import AuditDataset, load
 from balora_audit.data import perturbations as known_noise
-from balora_audit.data.conditions import Condition, apply
-from balora_audit.data.dataset import fingerprint
 from balora_audit.data.perturbations import Perturbation
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.extensions import Extension, described
 from balora_audit.methods import Method, find_methods
 from balora_audit.models.locate import ResolvedModel, locate
 from balora_audit.models.precision import choose_device
-from balora_audit.probes import Context, Probe
+from balora_audit.probes import Probe
 from balora_audit.probes.harness import suite_of
-from balora_audit.probes.requests import one_per_key
 from balora_audit.records import Claim
 from balora_audit.run import provenance
+from balora_audit.run.candidates import Setting, SettingGrid, grid_of
 from balora_audit.run.choices import (
     check_modules,
     choose_conditions,
@@ -37,39 +33,10 @@ from balora_audit.run.choices import (
     with_controls,
 )
 from balora_audit.run.keys import UnitKeys, content_key
-from balora_audit.scoring import ScoreRequest
-from balora_audit.training.examples import planned_steps
+from balora_audit.run.layout import Cell, Layout, Trial
 from balora_audit.training.workshop import Recipe
 
-__all__ = ["Cell", "Plan", "make_plan"]
-
-_BATCHED = frozenset({"labels", "numbers", "responses", "texts"})
-"""Kinds of score that come out of batches, and that are cheap enough to have twice."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One model in one context. The base has one cell per context too; its scores are shared by their content.
-
-    ``requests`` and ``score_keys`` are by the key of the requested set; ``asked`` says which sets each probe reads. ``rebatched`` are the
-    sets that are scored once more, in other batches and another order, with their units.
-    """
-
-    context: Context
-    train_key: str | None
-    requests: Mapping[str, ScoreRequest]
-    score_keys: Mapping[str, str]
-    asked: Mapping[str, tuple[str, ...]]
-    rebatched: Mapping[str, ScoreRequest]
-    rebatched_keys: Mapping[str, str]
-
-    @property
-    def id(self) -> CellId:
-        """Method, condition, seed."""
-        return self.context.cell
-
-    def __str__(self) -> str:
-        return self.context.method if self.train_key is None else str(self.id)
+__all__ = ["Cell", "Plan", "Trial", "make_plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +45,8 @@ class Plan:
 
     Parameters
     ----------
-    recipe : Recipe
-        What the configuration says about training.
+    layout : Layout
+        What cells and candidates are laid out from.
     probes : mapping
         The probes that run, by name.
     pairs : tuple of (baseline, candidate)
@@ -88,8 +55,19 @@ class Plan:
         Condition and seed → what was done to the training rows.
     extensions : tuple of Extension
         What other packages bring, used or not.
+    grid : SettingGrid, optional
+        The settings that are tried for every trained method; None where nothing is tuned.
+    trials : tuple of Trial
+        The candidates.
+    settings : mapping
+        Method → the setting that it is trained with; until one is chosen, where the grid begins.
+    failed : mapping
+        Training unit of a candidate → why there is nothing to test.
+    settled : bool
+        Whether the settings are the chosen ones.
     """
 
+    layout: Layout
     config: AuditConfig
     model: ResolvedModel
     dataset: AuditDataset
@@ -105,16 +83,30 @@ class Plan:
     changed: Mapping[str, Any]
     extensions: tuple[Extension, ...]
     warnings: tuple[str, ...]
+    grid: SettingGrid | None = None
+    trials: tuple[Trial, ...] = ()
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    settled: bool = True
 
     @property
     def unit_keys(self) -> list[str]:
         """All units of work, each once, in order of execution."""
         keys: dict[str, None] = {}
+        for trial in self.trials:
+            keys[trial.validation_key] = None
+            if trial.train_key not in self.failed:
+                keys.update(dict.fromkeys((trial.train_key, *trial.cell.score_keys.values())))
         for cell in self.cells:
             if cell.train_key is not None:
                 keys[cell.train_key] = None
             keys.update(dict.fromkeys((*cell.score_keys.values(), *cell.rebatched_keys.values())))
         return list(keys)
+
+    @property
+    def tuned(self) -> list[str]:
+        """The methods whose settings are chosen."""
+        return [] if self.grid is None else [name for name, method in self.methods.items() if method.trains]
 
     @property
     def controls(self) -> dict[str, str]:
@@ -135,6 +127,23 @@ class Plan:
                 "extensions": described(self.extensions),
             },
         )
+
+    def trying(self, grid: SettingGrid) -> Plan:
+        """Return the plan with the candidates of a grid; what is trained otherwise waits for one of them to be chosen."""
+        trials: dict[str, Trial] = {}
+        for name in (name for name, method in self.methods.items() if method.trains):
+            own = self.config.training.learning_rate_of(name)
+            for place in grid.places:
+                for seed in self.config.seeds:
+                    trial = self.layout.trial(name, grid.setting(place, own), seed)
+                    trials.setdefault(trial.train_key, trial)  # a setting that changes nothing for a method is no other candidate
+        settings = {name: next(t.setting for t in trials.values() if t.method == name) for name in dict.fromkeys(t.method for t in trials.values())}
+        return replace(self.with_settings(settings), grid=grid, trials=tuple(trials.values()), settled=False)
+
+    def with_settings(self, settings: Mapping[str, Setting], *, failed: Mapping[str, str] | None = None) -> Plan:
+        """Return the plan whose methods are trained with these settings."""
+        cells, changed = self.layout.cells(settings)
+        return replace(self, cells=cells, changed=changed, settings=settings, failed=failed or {}, settled=True)
 
 
 def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str], None] = lambda _: None) -> Plan:
@@ -173,16 +182,25 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         head=head,
         chat_template=config.chat_template,
     )
-    contexts, changed = _contexts(config, dataset, model, recipe, methods, conditions, unmade, noise)
     active = {name: probes[name] for name in config.active_probes}
-    keys = UnitKeys(recipe=recipe, dataset=dataset, model=model, device=str(device), dtype=dtype)
-    shown = (_scored_twice(config, methods), config.seeds[0])
-    cells = tuple(
-        _cell(keys, methods[context.method], context, active, twice=(context.method, context.seed) == shown) for context in contexts
+    layout = Layout(
+        config=config,
+        dataset=dataset,
+        recipe=recipe,
+        methods=methods,
+        probes=active,
+        keys=UnitKeys(recipe=recipe, dataset=dataset, model=model, device=str(device), dtype=dtype),
+        conditions=conditions,
+        unmade=unmade,
+        noise=noise,
+        layers=choose_layers(config, model),
+        extractor=choose_extractor(config, dataset),
     )
+    cells, changed = layout.cells({})
     if config.tasks:
         suite_of(config).check(model.context_tokens, template=model.has_chat_template)
-    return Plan(
+    plan = Plan(
+        layout=layout,
         config=config,
         model=model,
         dataset=dataset,
@@ -194,7 +212,7 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         dtype_reason=reason,
         cells=cells,
         pairs=tuple(pairs(config)),
-        claims=tuple(declare(config, dataset, conditions, contexts, probes)),
+        claims=tuple(declare(config, dataset, conditions, [cell.context for cell in cells], probes)),
         changed=changed,
         extensions=extensions,
         warnings=(
@@ -203,6 +221,21 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
             *(f"the {e.kind} {e.name!r} ({e.package}) was left out: {e.failure}" for e in extensions if e.failure),
         ),
     )
+    return plan.trying(_checked_grid(config)) if _tunes(config, methods) else plan
+
+
+def _tunes(config: AuditConfig, methods: Mapping[str, Method]) -> bool:
+    return config.tune and any(method.trains for method in methods.values())
+
+
+def _checked_grid(config: AuditConfig) -> SettingGrid:
+    """Return the grid; raises `ConfigurationError` where a method has a rate of its own and the grid has rates for all."""
+    grid = grid_of(config)
+    if config.training.learning_rates and not grid.relative:
+        raise ConfigurationError(
+            "training.learning_rates gives methods rates of their own, and tuning.learning_rate one grid to all of them; leave one of them out"
+        )
+    return grid
 
 
 def _find(config: AuditConfig) -> tuple[dict[str, Perturbation], dict[str, Probe], tuple[Extension, ...]]:
@@ -222,86 +255,3 @@ def _find(config: AuditConfig) -> tuple[dict[str, Perturbation], dict[str, Probe
             if name not in known:
                 raise unknown_name(kind, name, known)
     return all_noise, all_probes, (*probes.origins, *noise.origins, *known_methods.extensions().origins)
-
-
-def _contexts(
-    config: AuditConfig,
-    dataset: AuditDataset,
-    model: ResolvedModel,
-    recipe: Recipe,
-    methods: Mapping[str, Method],
-    conditions: tuple[Condition, ...],
-    unmade: Mapping[Condition, str],
-    noise: Mapping[str, Perturbation],
-) -> tuple[list[Context], dict[str, dict[str, Any]]]:
-    """Return the circumstances of every cell, model by model, and what the conditions changed."""
-    layers, extractor = choose_layers(config, model), choose_extractor(config, dataset)
-    contexts: list[Context] = []
-    changed: dict[str, dict[str, Any]] = {}
-    for seed in config.seeds:
-        conditioned = {condition: apply(dataset, condition, seed) for condition in conditions}
-        flips = {condition: _flips(done.changed) for condition, done in conditioned.items()}
-        steps = planned_steps(len(dataset.rows(seed)), config.training)
-        for condition, done in conditioned.items():
-            control = condition.control if condition.control in conditioned else None
-            counts = {"rows": len(done.train), "rows_sha256": fingerprint(done.train), "steps": steps}
-            counts |= {} if control is None else {"control": str(control)}
-            changed[f"{condition}/seed{seed}"] = {**done.changed, **counts}
-            contexts += [
-                Context(
-                    config=config,
-                    dataset=dataset,
-                    method=name,
-                    condition=condition,
-                    seed=seed,
-                    train=done.train,
-                    flipped=flips[condition],
-                    flipped_elsewhere={str(other): found for other, found in flips.items() if found and other.control == condition},
-                    perturbations=noise,
-                    changes_weights=not method.is_base,
-                    predicts_words=recipe.head.kind == "lm",
-                    layers=layers,
-                    extractor=extractor,
-                    evidence=f"samples/{CellId(name, str(condition), seed).file_stem}.jsonl",
-                    control=control,
-                    no_control=_no_control(condition, unmade),
-                    steps=steps,
-                )
-                for name, method in methods.items()
-                if method.applies_to(condition)
-            ]
-    order = {name: index for index, name in enumerate(methods)}
-    return sorted(contexts, key=lambda context: order[context.method]), changed  # stable: the base first, if it was named first
-
-
-def _no_control(condition: Condition, unmade: Mapping[Condition, str]) -> str:
-    if condition.control is None:
-        return "this condition has no control"
-    return unmade.get(condition.control, f"its control {condition.control} is not part of this audit")
-
-
-def _flips(changed: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    return {item: (int(change["clean"]), int(change["noisy"])) for item, change in changed.get("flipped", {}).items()}
-
-
-def _scored_twice(config: AuditConfig, methods: Mapping[str, Method]) -> str | None:
-    """Return the model whose numbers show the numerical floor: the last one that is trained, for it moved; the base where none is."""
-    trained = [name for name, method in methods.items() if method.trains]
-    return (trained or list(methods))[-1] if config.numerical_floor else None
-
-
-def _cell(keys: UnitKeys, method: Method, context: Context, probes: Mapping[str, Probe], *, twice: bool) -> Cell:
-    train_key = keys.training(method, context)
-    wanted = {name: probe.requests(context) for name, probe in probes.items()}
-    requests = one_per_key(chain.from_iterable(wanted.values()), "probes")
-    asked = {name: tuple(request.key for request in of_probe) for name, of_probe in wanted.items()}
-    again = {key: replace(request, rebatched=True) for key, request in requests.items() if twice and request.kind in _BATCHED}
-    return Cell(
-        context=context,
-        train_key=train_key,
-        requests=requests,
-        score_keys={key: keys.scores(train_key, request) for key, request in requests.items()},
-        asked=asked,
-        rebatched=again,
-        rebatched_keys={key: keys.scores(train_key, request) for key, request in again.items()},
-    )

@@ -32,6 +32,9 @@ class Outcome:
     evidence: Mapping[CellId, Mapping[str, Findings]]
     comparisons: tuple[records.Comparison, ...]
     floors: Mapping[tuple[CellId, str, str, Slice], float]
+    tuning: records.Tuning | None
+    frontiers: tuple[records.FrontierPoint, ...]
+    attribution: tuple[records.Effect, ...]
     series: tuple[records.Series, ...]
     samples: tuple[records.SampleTable, ...]
     failures: tuple[records.Failure, ...]
@@ -62,11 +65,14 @@ def assemble(plan: Plan, store: RunStore, outcome: Outcome, command: str | None)
         claims=plan.claims,
         measurements=tuple(rows),
         comparisons=outcome.comparisons,
+        tuning=outcome.tuning,
+        frontiers=outcome.frontiers,
+        attribution=outcome.attribution,
         references=tuple(references(plan.dataset, [cell.context for cell in plan.cells], level=plan.config.ci)),
         floors=tuple(_floors(outcome)),
         series=(*(series for found in findings for series in found.series), *_losses(plan, store, outcome.lost), *outcome.series),
         samples=outcome.samples,
-        warnings=(*plan.warnings, *_limits(plan), *_cuts(plan, store)),
+        warnings=(*plan.warnings, *_limits(plan), *(outcome.tuning.notes if outcome.tuning else ()), *_cuts(plan, store)),
         errors=outcome.failures,
     )
 
@@ -78,7 +84,10 @@ def _cell(store: RunStore, cell: Cell, lost: Mapping[str, str]) -> records.CellR
         return records.CellRow(**common, status="failed", reason="; ".join(dict.fromkeys(reasons)))
     if cell.train_key is None:
         return records.CellRow(**common, status="complete", trainable_parameters=0, examples=0, steps=0)
-    return records.CellRow(**common, status="complete", **training_note(store, cell.train_key).cell)
+    made = dict(training_note(store, cell.train_key).cell)
+    if (store.folder / cell.folder).is_dir():
+        made["adapter"] = str(cell.folder)
+    return records.CellRow(**common, status="complete", **made)
 
 
 def _floors(outcome: Outcome) -> Iterator[records.Floor]:
@@ -96,7 +105,8 @@ def _losses(plan: Plan, store: RunStore, lost: Mapping[str, str]) -> Iterator[re
 
 def _model(plan: Plan, name: str) -> ModelRow:
     method = plan.methods[name]
-    return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation, **method.settings(plan.recipe))
+    recipe = plan.layout.recipe_of(name, plan.settings.get(name))
+    return ModelRow(name=name, title=method.title, method=name, initialisation=method.initialisation, **method.settings(recipe))
 
 
 def _origins(plan: Plan) -> dict[str, Any]:
@@ -117,6 +127,8 @@ def _origins(plan: Plan) -> dict[str, Any]:
             "labels": list(plan.dataset.label_names),
             "prompt": plan.dataset.prompt,
             "train_rows": len(plan.dataset.train),
+            "validation_rows": len(plan.dataset.validation),
+            "validation_sha256": fingerprint(plan.dataset.validation),
             "test_rows": len(plan.dataset.test),
             "train_sha256": fingerprint(plan.dataset.train),
             "test_sha256": fingerprint(plan.dataset.test),
@@ -161,7 +173,10 @@ def _limits(plan: Plan) -> Iterator[str]:
         yield f"every claim is about these training rows: {plan.dataset.redrawn}"
     if plan.config.limit is not None:
         yield f"--limit {plan.config.limit}: the data were cut for a trial run"
-    yield "one learning rate, rank and number of steps for all methods, tuned for none of them: another setting may order them differently"
+    if plan.grid is None:
+        yield "one learning rate, rank and number of steps for all methods, tuned for none of them: another setting may order them differently"
+    elif all(len(values) == 1 for values in plan.grid.axes.values()):
+        yield "one candidate for each method: nothing was tuned, and another setting may order them differently"
 
 
 def _cuts(plan: Plan, store: RunStore) -> Iterator[str]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from balora_audit.cells import CellId
 from balora_audit.errors import StoreError
 from balora_audit.files import write_atomic
 
@@ -120,10 +119,6 @@ class RunStore:
             raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-    def adapter_path(self, cell: CellId) -> Path:
-        """Return where what was trained for a cell lives."""
-        return self.folder / "adapters" / cell.folder
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from balora_audit.errors import ModelError, UnitError
+from balora_audit.errors import ModelError, TrainingFailed, UnitError
 from balora_audit.files import hash_files
 from balora_audit.models.load import load
 from balora_audit.models.placed import Placed
@@ -19,15 +20,16 @@ from balora_audit.models.precision import DTYPES
 from balora_audit.progress import Progress
 from balora_audit.run import costs, provenance
 from balora_audit.run.code import code_hash
+from balora_audit.run.layout import CANDIDATES
 from balora_audit.run.notes import training_note
-from balora_audit.run.plan import Cell, Plan
+from balora_audit.run.plan import Cell, Plan, Trial
 from balora_audit.run.store import RunStore
 from balora_audit.scoring import Reader, ScoreRequest, score
 from balora_audit.training import teacher
 from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.workshop import Job, Made, Workshop
 
-__all__ = ["Worker", "adapter_folder", "adapter_is_there"]
+__all__ = ["Worker", "adapter_folder", "adapter_is_there", "publish"]
 
 
 def adapter_folder(store: RunStore, cell: Cell) -> Path | None:
@@ -43,6 +45,24 @@ def adapter_is_there(store: RunStore, cell: Cell) -> bool:
         return False
     made = training_note(store, cell.train_key)
     return made.folder.is_dir() and hash_files(made.folder) == made.files
+
+
+def publish(store: RunStore, cell: Cell) -> None:
+    """Give a cell that was trained as a candidate its adapter in its own place; the same files, by another name where that is possible."""
+    place, folder = adapter_folder(store, cell), store.folder / cell.folder
+    if place is None or place == folder or not place.is_relative_to(store.folder / CANDIDATES):
+        return
+    if folder.is_dir() and hash_files(folder) == training_note(store, str(cell.train_key)).files:
+        return
+    with store.staged(folder) as temporary:
+        shutil.copytree(place, temporary, copy_function=_link, dirs_exist_ok=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +125,16 @@ class Worker:
         method, key = self.plan.methods[cell.context.method], str(cell.train_key)
         output = _Output(
             store=self.store,
-            folder=self.store.adapter_path(cell.id),
+            folder=self.store.folder / cell.folder,
             checkpoints=self.store.partial(key),
             writes=self.process_group.is_main,
         )
         start = time.perf_counter()
         made = method.make(
-            self.workshop, Job(train=cell.context.train, seed=cell.context.seed, title=title, output=output, steps=cell.context.steps)
+            self.workshop,
+            Job(
+                train=cell.context.train, seed=cell.context.seed, title=title, output=output, steps=cell.context.steps, recipe=cell.recipe
+            ),
         )
         if made.passes:
             costs.record(self.plan, f"train:{method.name}", time.perf_counter() - start, made.passes)
@@ -119,6 +142,21 @@ class Worker:
             self._note(key, made, output)
         if self.base.current_weights() != self.base.weights:
             raise ModelError(f"training {method.name} changed the base's weights; this is a defect, please report it")
+
+    def try_out(self, trial: Trial, title: str) -> None:
+        """Train a candidate; one that gives no model is recorded as such, since it would fail again.
+
+        Raises
+        ------
+        UnitError
+            Memory ran out.
+        """
+        try:
+            self.train(trial.cell, title)
+        except TrainingFailed as error:
+            self.progress.say(f"{trial} failed: {error}")
+            if self.process_group.is_main:
+                self.store.write(trial.validation_key, {"kind": "failed", "reason": str(error)})
 
     def _note(self, key: str, made: Made, output: _Output) -> None:
         record = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from balora_audit.stats.corrections import holm
+from balora_audit.stats.frontiers import Contrast, Curve, contrast, frontier_contrast, rising
 from balora_audit.stats.intervals import interval
 from balora_audit.stats.items import ItemScores
 from balora_audit.stats.jackknife import Jackknife, paired_jackknife
@@ -14,10 +15,14 @@ from balora_audit.stats.tests import mcnemar_exact, paired_permutation
 from balora_audit.stats.verdicts import minimum_detectable_effect, verdict
 
 __all__ = [
+    "Contrast",
+    "Curve",
     "ItemScores",
     "Jackknife",
     "PairedResult",
     "bootstrap_weights",
+    "contrast",
+    "frontier_contrast",
     "holm",
     "interval",
     "mcnemar_exact",
@@ -27,6 +32,7 @@ __all__ = [
     "paired_jackknife",
     "paired_permutation",
     "paired_rate_interval",
+    "rising",
     "spread_of",
     "verdict",
     "wilson",

@@ -53,6 +53,7 @@ _SMALLEST = 16
 class GeneralFeatures(Measure):
     """Rank of the features of general text with delete-group jackknife intervals over texts, and the rank over the number of tokens."""
 
+    battery = True
     metrics = (GENERAL_RANK, GENERAL_RANKME)
 
     def requests(self, context: Context) -> list[ScoreRequest]:

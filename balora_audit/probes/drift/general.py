@@ -47,6 +47,7 @@ PERPLEXITY_RATIO = Metric(
 class GeneralText(Measure):
     """Distance from the base on held-out general text, per token."""
 
+    battery = True
     metrics = (KL_PER_TOKEN, PERPLEXITY_RATIO)
 
     def requests(self, context: Context) -> list[ScoreRequest]:

@@ -81,6 +81,7 @@ STEREOTYPE_LEAN = Metric(
 class PlaceboTwins(Measure):
     """Flips with the gender and with the name alone, on open texts, and where they go."""
 
+    battery = True
     metrics = (PLACEBO_FLIP_RATE, EXCESS_FLIPS, STEREOTYPE_DIRECTION, STEREOTYPE_LEAN)
 
     def requests(self, context: Context) -> list[ScoreRequest]:

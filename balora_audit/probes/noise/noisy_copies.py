@@ -27,6 +27,7 @@ class NoisyCopies(Measure):
         What noise costs: claimed by default, and taken over all copies together too.
     """
 
+    battery = True
     task: Task
     claimed: Metric
 
