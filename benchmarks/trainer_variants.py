@@ -135,7 +135,7 @@ def ours(method: str, setting: Setting, *, forget: bool = False) -> Runner:
         _factors[key] = chosen.initialise(target_modules(held.model, (), head=held.head), settings.rank, settings.alpha / settings.rank, 0)
     tuned = attach(held, chosen, settings, 0, factors=lambda: _factors[key])
     family = "nlg" if setting.classes is None else "nlu"
-    penalties = chosen.penalties(REGULARIZERS["iclr2026"][family]) if chosen.penalties else None
+    penalties = REGULARIZERS["iclr2026"][family].only(chosen.terms) if chosen.terms else None
     linear = held.forward.linear_head if isinstance(held.forward, CausalForward) else None
     head = None if linear is None else Head(linear.weight, linear.bias)
     if head is not None and penalties is not None:

@@ -171,7 +171,7 @@ def test_peers_and_ablations_run_by_name_and_leave_the_base_alone(small_config, 
     [
         ("balora[-xx]", "the terms are cr, dr, svdr"),
         ("balora[]", "the terms are"),
-        ("lora[-cr]", "unknown method"),
+        ("lora[-cr]", "'lora' has no cr to leave out"),
         ("mine=nowhere", "no adapter_config.json"),
         ("lora=nowhere", "a method's own name"),
         ("a b=nowhere", "letters, digits"),

@@ -69,7 +69,7 @@ class AuditConfig(Frozen):
     )
     models: Annotated[tuple[str, ...], DATA] = Field(
         default=("base", "lora", "balora"),
-        description="methods to compare (ls methods); also balora[-cr] and NAME=PATH for an adapter trained elsewhere",
+        description="methods to compare (ls methods); also lora[+cr], balora[-cr], and NAME=PATH for an adapter trained elsewhere",
     )
     baseline: Annotated[str | None, DATA, Option("MODEL")] = Field(
         default=None, description="compare with this model only (default: base and lora)"

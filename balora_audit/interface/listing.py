@@ -25,7 +25,7 @@ def _models() -> Mapping[str, str]:
 def _methods() -> Mapping[str, str]:
     from balora_audit import methods
 
-    return {name: method.summary for name, method in methods.available().items()}
+    return {**{name: method.summary for name, method in methods.available().items()}, **methods.SPELLINGS}
 
 
 def _conditions() -> Mapping[str, str]:

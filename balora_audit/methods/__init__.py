@@ -6,16 +6,18 @@ Methods of other packages come in through the entry-point group ``balora_audit.m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from balora_audit.errors import ConfigurationError, unknown_name
 from balora_audit.extensions import Extensions, built_in, find_extensions
-from balora_audit.methods.balora import ABBREVIATIONS, ablation
+from balora_audit.methods.grammar import SPELLINGS, are_one_model, parse, spelled
 from balora_audit.methods.imported import Imported
 from balora_audit.methods.method import Method
+from balora_audit.methods.tuned import TunedMethod
 
-__all__ = ["METHODS", "Method", "available", "extensions", "find_methods"]
+__all__ = ["METHODS", "SPELLINGS", "Method", "TunedMethod", "available", "extensions", "find_methods"]
 
 
 def _checked(name: str, thing: object) -> Method:
@@ -39,11 +41,11 @@ METHODS: dict[str, Method] = built_in(
     },
     _checked,
 )
-"""The built-in methods by name. ``balora[…]`` and ``NAME=PATH`` are made from these by :func:`find_methods`."""
+"""The built-in methods by name. ``lora[+cr]``, ``balora[-cr]`` and ``NAME=PATH`` are made from these by :func:`find_methods`."""
 
-_ABLATION = re.compile(r"balora\[(?P<terms>[^\]]*)\]")
 _NAME = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)(\.|$))[A-Za-z0-9]([\w.-]*[\w-])?", re.ASCII)
 """What a folder can be called on every file system."""
+_TRAINED_ELSEWHERE = "was trained elsewhere, so it cannot take penalties"
 
 
 def extensions() -> Extensions[Method]:
@@ -57,34 +59,53 @@ def available() -> dict[str, Method]:
 
 
 def find_methods(specs: Iterable[str]) -> dict[str, Method]:
-    """Return name → method for what a user lists: a name, an ablation such as ``balora[-cr]``, or ``mine=path/to/adapter``.
+    """Return name → method for what a user lists: a name, one with terms such as ``lora[+cr]``, or ``mine=path/to/adapter``.
 
     Raises
     ------
     ConfigurationError
-        A name, a term or a folder that does not exist.
+        A name, a term or a folder that does not exist, terms that a method cannot take, or two names of one model.
+
+    Examples
+    --------
+    >>> [(method.title, method.start) for method in find_methods(["balora", "lora[+dr+cr]"]).values()]
+    [('BA-LoRA', 'pissa'), ('LoRA + consistency and diversity', 'lora')]
     """
     listed, found = list(specs), extensions()
-    found.require(tuple(spec for spec in listed if spec not in METHODS))
+    found.require(tuple(spec.partition("[")[0] for spec in listed if spec not in METHODS))
     known = {**METHODS, **found.things}
-    methods = [_find(spec, known) for spec in listed]
+    imported = [spec.partition("=")[0] for spec in listed if "=" in spec]
+    methods = [_find(spec, known, imported) for spec in listed]
+    for first, second in combinations((method for method in methods if isinstance(method, TunedMethod)), 2):
+        if first.name != second.name and are_one_model(first, second):
+            both = f"{spelled(first.start, first.terms)}, one model under two names"
+            raise ConfigurationError(f"--models: {first.name!r} and {second.name!r} are both {both}; list one of them")
     return {method.name: method for method in methods}
 
 
-def _find(spec: str, known: dict[str, Method]) -> Method:
+def _find(spec: str, known: dict[str, Method], imported: Sequence[str]) -> Method:
     if "=" in spec:
         name, _, path = spec.partition("=")
         return _imported(name, path, known)
-    bracketed = _ABLATION.fullmatch(spec)
-    if bracketed is not None:
-        return ablation(spec, bracketed["terms"])
-    if spec not in known:
-        raise unknown_name("method", spec, [*known, *(f"balora[-{term}]" for term in ABBREVIATIONS)])
-    return known[spec]
+    if spec in known:
+        return known[spec]
+    spelling = parse(spec)
+    if spelling is None:
+        raise unknown_name("method", spec, [*known, *SPELLINGS])
+    method = known.get(spelling.method)
+    if isinstance(method, TunedMethod):
+        return spelling.of(method)
+    trained = [name for name, method in known.items() if isinstance(method, TunedMethod)]
+    if method is not None or spelling.method in imported:
+        why = "is not trained here step by step, so it cannot take penalties" if method is not None else _TRAINED_ELSEWHERE
+        raise ConfigurationError(f"{spec!r}: {spelling.method!r} {why}; these can: {', '.join(trained)}")
+    raise ConfigurationError(f"{spec!r}: {unknown_name('method', spelling.method, trained)}")
 
 
 def _imported(name: str, path: str, known: dict[str, Method]) -> Method:
     folder = Path(path).expanduser()
+    if "[" in name:
+        raise ConfigurationError(f"--models {name}={path}: {name.partition('[')[0]!r} {_TRAINED_ELSEWHERE}; leave the brackets out")
     if not _NAME.fullmatch(name) or name in known:
         reason = (
             "is a method's own name"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from balora_audit.errors import TrainingFailed
+from balora_audit.errors import TrainingFailed, unknown_name
 from balora_audit.methods.method import Method
-from balora_audit.penalties import Penalties
+from balora_audit.penalties import PENALTIES, Penalties
 from balora_audit.training.loop import Diverged
 from balora_audit.training.workshop import Job, Made, Recipe, Workshop
 
@@ -61,19 +61,37 @@ class TunedMethod(Method):
 
     Parameters
     ----------
-    penalties : callable, optional
-        Picks the regularizers out of the configured preset; None for the plain task loss.
+    terms : frozenset of str
+        The penalties that it uses, with the settings of the configured preset; none for the plain task loss.
+    plain : str, optional
+        What it is called without its penalties; None where that is its own name.
+
+    Raises
+    ------
+    ValueError
+        A term that no penalty is called.
     """
 
-    penalties: Callable[[Penalties], Penalties] | None = None
+    terms: frozenset[str] = frozenset()
+    plain: str | None = None
+
+    def __post_init__(self) -> None:
+        for term in sorted(self.terms):
+            if term not in PENALTIES:
+                raise ValueError(f"terms of {self.name!r}: {unknown_name('penalty', term, PENALTIES)}")
+
+    @property
+    def start(self) -> str:
+        """The initialisation's family: the name of the method without its penalties, ``pissa`` for ``balora`` and ``pissa[+cr]``."""
+        return self.name if self.plain is None else self.plain
 
     @abstractmethod
     def attach(self, workshop: Workshop, seed: int) -> Tuned:
         """Put what is to be trained on the base."""
 
     def chosen_penalties(self, recipe: Recipe) -> Penalties | None:
-        """Return the regularizers of the recipe that this method uses."""
-        return None if self.penalties is None else self.penalties(recipe.penalties)
+        """Return the regularizers of the recipe that this method uses; None where it uses none."""
+        return recipe.penalties.only(self.terms) if self.terms else None
 
     def key(self, recipe: Recipe, rows: Mapping[str, str], seed: int, steps: int | None) -> dict[str, Any]:
         """Return rows, start, adapter, training settings, regularizers, seed and steps."""

@@ -37,7 +37,7 @@ class Penalty(ABC, Generic[Settings]):
     """Also of its weight among the settings and of its column in the log."""
 
     abbreviation: str
-    """The paper's, as ablations write it: ``balora[-cr]``."""
+    """The paper's, as names of methods write it: ``lora[+cr]``, ``balora[-cr]``."""
 
     settings: type[Settings]
     """Its part of `Penalties`: the weight, 0 unless set, and whatever else shapes it; each with a default."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from balora_audit.models.classifier import ClassifierForward
 from balora_audit.models.encode import pad
@@ -18,7 +19,7 @@ from balora_audit.training.loss import Loss, assemble, assemble_regression
 from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Switchable, Teacher
 
-__all__ = ["ClassifierObjective", "LanguageObjective", "Objective", "objective_for"]
+__all__ = ["ClassifierObjective", "LanguageObjective", "Objective", "kept_head", "objective_for"]
 
 
 class Objective(Protocol):
@@ -34,13 +35,21 @@ class Objective(Protocol):
 
 
 class LanguageObjective:
-    """Next-token prediction at the valid positions: head, cross-entropy and penalties in chunks where the head is linear."""
+    """Next-token prediction at the valid positions: head, cross-entropy and penalties in chunks where the head is linear and frozen."""
 
     def __init__(
-        self, base: LoadedModel, head: Head | None, teacher: Teacher | None, penalties: Penalties | None, process_group: ProcessGroup
+        self,
+        base: LoadedModel,
+        head: Head | None,
+        teacher: Teacher | None,
+        penalties: Penalties | None,
+        process_group: ProcessGroup,
+        *,
+        teacher_head: nn.Module | None,
     ) -> None:
         self._base, self._teacher, self._penalties, self._process_group = base, teacher, penalties, process_group
-        self._head = head if can_fuse(penalties) else None
+        self._head = head if can_fuse(penalties) and teacher_head is None else None
+        self._teacher_head = teacher_head
 
     def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
         """Return this process's part; see `Objective`."""
@@ -53,7 +62,7 @@ class LanguageObjective:
         share = sum(row.positions for row in batch) / positions
         if self._head is None:
             student_MV = self._logits(states_MD)
-            teacher_MV = None if teacher_MD is None else self._logits(teacher_MD)
+            teacher_MV = None if teacher_MD is None else self._logits(teacher_MD, self._teacher_head)
             if not own:
                 student_MV, targets_M, teacher_MV = student_MV[:0], targets_M[:0], None if teacher_MV is None else teacher_MV[:0]
             return _sum_up(self._process_group, student_MV, targets_M, teacher_MV, self._penalties, weights, share, regression=False)
@@ -70,21 +79,32 @@ class LanguageObjective:
             has_rows=bool(own),
         )
 
-    def _logits(self, states_MD: Tensor) -> Tensor:
+    def _logits(self, states_MD: Tensor, head: nn.Module | None = None) -> Tensor:
         forward = self._base.forward
         if isinstance(forward, ClassifierForward) or not forward.selective:
             return states_MD.float()  # these are the model's own logits already
-        return forward.logits_of(states_MD)
+        if head is None:
+            return forward.logits_of(states_MD)
+        logits: Tensor = head(states_MD)
+        return logits.float()
 
 
 class ClassifierObjective:
     """Classification by cross-entropy, or regression by squared error, with the penalties on the batch's logits."""
 
     def __init__(
-        self, base: LoadedModel, teacher: Teacher | None, penalties: Penalties | None, process_group: ProcessGroup, *, regression: bool
+        self,
+        base: LoadedModel,
+        teacher: Teacher | None,
+        penalties: Penalties | None,
+        process_group: ProcessGroup,
+        *,
+        regression: bool,
+        teacher_head: nn.Module | None,
     ) -> None:
         assert isinstance(base.forward, ClassifierForward)
         self._base, self._forward = base, base.forward
+        self._teacher_head = base.forward.head if teacher_head is None else teacher_head
         self._teacher, self._penalties, self._process_group, self._regression = teacher, penalties, process_group, regression
 
     def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
@@ -105,19 +125,41 @@ class ClassifierObjective:
 
     @torch.no_grad()
     def _original(self, features_MD: Tensor) -> Tensor:
-        head = self._forward.head
-        logits: Tensor = head(features_MD.to(head.weight.dtype))
+        logits: Tensor = self._teacher_head(features_MD.to(self._forward.head.weight.dtype))
         return logits
 
 
+def kept_head(base: LoadedModel, trained: Iterable[nn.Parameter]) -> nn.Module | None:
+    """Return a frozen copy of the base's head where the head itself is trained, for the teacher; None where it stays what it is.
+
+    An adapter leaves the head alone, or trains a copy; full fine-tuning moves the original, which the teacher must not follow.
+    """
+    own = {id(parameter) for parameter in base.forward.head.parameters()}
+    if own.isdisjoint(id(parameter) for parameter in trained):
+        return None
+    head: nn.Module = deepcopy(base.forward.head)
+    return head.requires_grad_(False)
+
+
 def objective_for(
-    base: LoadedModel, head: Head | None, teacher: Teacher, penalties: Penalties | None, process_group: ProcessGroup, *, regression: bool
+    base: LoadedModel,
+    head: Head | None,
+    teacher: Teacher,
+    penalties: Penalties | None,
+    process_group: ProcessGroup,
+    *,
+    regression: bool,
+    teacher_head: nn.Module | None = None,
 ) -> Objective:
-    """Return the objective that fits the base's head."""
+    """Return the objective that fits the base's head.
+
+    `head` is the fused one, None where only the whole model gives its logits; `teacher_head` is `kept_head` of what is trained: where
+    there is one, the head has a gradient, and no part of it is fused.
+    """
     needed = teacher if penalties is not None and needs_teacher(penalties.weights) else None
     if isinstance(base.forward, ClassifierForward):
-        return ClassifierObjective(base, needed, penalties, process_group, regression=regression)
-    return LanguageObjective(base, head, needed, penalties, process_group)
+        return ClassifierObjective(base, needed, penalties, process_group, regression=regression, teacher_head=teacher_head)
+    return LanguageObjective(base, head, needed, penalties, process_group, teacher_head=teacher_head)
 
 
 def _sum_up(

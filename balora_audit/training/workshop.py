@@ -20,7 +20,7 @@ from balora_audit.training.examples import TrainingRow, encode_rows, encode_whol
 from balora_audit.training.fused import Head
 from balora_audit.training.head_initialisation import probe_head, random_head
 from balora_audit.training.loop import Trainable, Trainer, TrainingLog
-from balora_audit.training.objective import objective_for
+from balora_audit.training.objective import kept_head, objective_for
 from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Bare, Teacher
 from balora_audit.training.teacher_cache import TeacherCache
@@ -192,9 +192,18 @@ class Workshop:
         self.process_group.fully_shard(tuned.model)
         if penalties is not None and needs_teacher(penalties.weights) and self._teacher.prepare(tuned, rows):
             self.progress.say("the teacher's states on these rows are computed and kept")
+        objective = objective_for(
+            self.base,
+            self._head,
+            self._teacher,
+            penalties,
+            self.process_group,
+            regression=self.recipe.head.regression,
+            teacher_head=kept_head(self.base, tuned.parameters.values()),
+        )
         trainer = Trainer(
             tuned,
-            objective_for(self.base, self._head, self._teacher, penalties, self.process_group, regression=self.recipe.head.regression),
+            objective,
             training,
             learning_rate=training.learning_rate_of(method),
             penalties=penalties,

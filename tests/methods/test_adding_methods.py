@@ -167,8 +167,15 @@ def test_a_method_of_another_package_is_listed_and_found_without_any_line_here(i
 
 def test_a_method_that_cannot_be_used_is_an_error_only_where_it_is_asked_for(installed):
     methods.find_methods(["lora"])  # the built-in one; nothing replaces it
-    with pytest.raises(ConfigurationError, match=r"'nobody' comes with the package audit-normal 0\.1\.0"):
-        methods.find_methods(["nobody"])
+    for name in ("nobody", "nobody[+cr]"):
+        with pytest.raises(ConfigurationError, match=r"'nobody' comes with the package audit-normal 0\.1\.0"):
+            methods.find_methods([name])
+
+
+def test_a_method_of_another_package_takes_penalties(installed):
+    found = methods.find_methods(["normal_lora", "normal_lora[+cr+svdr]"])["normal_lora[+cr+svdr]"]
+    assert found.title == "LoRA, normal A + consistency and spectral"
+    assert (found.start, found.terms) == ("normal_lora", {"consistency", "spectral"})
 
 
 @pytest.mark.slow
