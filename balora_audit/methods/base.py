@@ -38,6 +38,7 @@ class Untouched(Method):
 
     def make(self, workshop: Workshop, job: Job) -> Made:
         """Fit the head as a linear probe on frozen features."""
+        workshop = workshop.under(job.recipe)
         workshop.progress.stage(job.title, 1, "fit")
         start = time.perf_counter()
         rows = workshop.encode(job.train, workshop.encoder())

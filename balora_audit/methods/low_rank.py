@@ -31,7 +31,7 @@ class LowRank(TunedMethod):
     initialise : callable
         Initial factors; they may depend on the base's weights and on the seed.
     seeded : bool
-        Whether they depend on the seed; if not, they are computed once for all seeds and conditions.
+        Whether they depend on the seed; if not, they are computed once for all trainings of one shape.
     anchored : bool
         The initial factors stay as a frozen negative branch, ``ΔW = s·(BA − B₀A₀)``: the base is untouched, switching the
         adapter off *is* the teacher, and the saved adapter is an ordinary LoRA adapter of rank 2r.
@@ -64,7 +64,8 @@ class LowRank(TunedMethod):
             modules = target_modules(base.model, settings.target_modules, head=base.head)
             return self.initialise(modules, settings.rank, settings.alpha / settings.rank, 0)
 
-        return attach(base, self, settings, seed, factors=lambda: workshop.keep(self.initialisation, once))
+        kept = f"{self.initialisation}, r = {settings.rank}, α = {settings.alpha}, modules {settings.target_modules}"
+        return attach(base, self, settings, seed, factors=lambda: workshop.keep(kept, once))
 
     @contextmanager
     def place(self, base: LoadedModel, folder: Path) -> Iterator[Placed]:

@@ -109,6 +109,7 @@ class TunedMethod(Method):
 
     def make(self, workshop: Workshop, job: Job) -> Made:
         """Attach, train, write back and save; a training that diverges keeps its last good state beside its place."""
+        workshop = workshop.under(job.recipe)
         training = workshop.recipe.training
         encoder = workshop.encoder()
         rows = workshop.encode(job.train, encoder)

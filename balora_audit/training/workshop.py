@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,7 @@ class Job:
     """One cell to train: its rows, its seed, what the work is called, where its files go.
 
     ``steps`` are optimiser steps, the same for all conditions of an audit; None for those that the configured epochs take.
+    ``recipe`` says how this cell is trained where it is not as the rest of the audit; see `Workshop.under`.
     """
 
     train: tuple[Example, ...]
@@ -83,6 +85,7 @@ class Job:
     title: str
     output: Output
     steps: int | None = None
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,16 @@ class Workshop:
         self._teacher = Teacher(base, limit_bytes=2**62 if process_group.fully_sharded else limit, cache=cache)
         self._kept: dict[str, Any] = {}
 
+    def under(self, recipe: Recipe | None) -> Workshop:
+        """Return this workshop as it works under another recipe, for the same head; what it keeps stays shared. Itself for None."""
+        if recipe is None or recipe == self.recipe:
+            return self
+        if recipe.head != self.recipe.head:
+            raise ValueError(f"the base is loaded with the head {self.recipe.head}, a job's recipe cannot have {recipe.head}; load it anew")
+        other = copy.copy(self)
+        other.recipe = recipe
+        return other
+
     def encoder(self) -> Encoder:
         """Return a new encoder, which counts what it shortens."""
         limit = min(self.recipe.training.max_tokens, self.base.limit_tokens)
@@ -156,7 +169,7 @@ class Workshop:
         return encode_rows(self._dataset, train, encoder)
 
     def keep(self, name: str, compute: Callable[[], Thing]) -> Thing:
-        """Return what depends on the base and the recipe alone: computed once, under its name."""
+        """Return what depends on the base and on what its name says: computed once."""
         if name not in self._kept:
             self._kept[name] = compute()
         kept: Thing = self._kept[name]
