@@ -75,8 +75,8 @@ def _on_frontiers(audited: Audited, claim: Claim, row: Comparison, tuned: AtEqua
     single = single_rates(audited.config, audited.frontiers, Subject.of(claim), margin, higher_is_better=claim.higher_is_better)
     detectable = None if tuned.detectable is None else minimum_detectable_effect(margin, tuned.detectable)
     row = replace(row, own_best=own, single_rates=single, detectable=detectable)
-    if tuned.ci_low is None or tuned.ci_high is None:
-        return replace(row, verdict="not comparable", reason=joined(row.reason, tuned.reason))
+    if tuned.delta is None or tuned.ci_low is None or tuned.ci_high is None:
+        return replace(row, verdict="not comparable" if tuned.delta is None else "not run", reason=joined(row.reason, tuned.reason))
     said, why = _settled(tuned.ci_low, tuned.ci_high, margin, claim.higher_is_better, row.floor)
     return replace(row, verdict=said, reason=joined(row.reason, why))
 

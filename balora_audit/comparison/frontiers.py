@@ -131,9 +131,7 @@ def single_rates(
         other = baseline.get(candidate.place)
         if candidate.share != 1 or other is None:
             continue
-        evidence = {
-            CellId(one.method, _CLEAN, seed): by_probe for one in (candidate, other) for seed, by_probe in one.found.items()
-        }
+        evidence = {CellId(one.method, _CLEAN, seed): by_probe for one in (candidate, other) for seed, by_probe in one.found.items()}
         row = difference(config, evidence, replace(subject, condition=_CLEAN))
         found.append(
             SingleRate(

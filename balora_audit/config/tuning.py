@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from balora_audit.config.training import AdapterConfig, TrainingConfig
 from balora_audit.errors import unknown_name
 from balora_audit.penalties import Frozen, Penalties
 
-__all__ = ["AXES", "Grid", "FrontierConfig", "check_axes"]
+__all__ = ["AXES", "FrontierConfig", "Grid", "check_axes"]
 
 Grid = dict[str, tuple[float, ...]]
 """Axis → the values that are tried."""
@@ -37,10 +37,15 @@ AXES: Mapping[str, tuple[str, str]] = {
 """Axis → part of the settings, and its field there."""
 
 
+_MODELS: Mapping[str, type[BaseModel]] = {"training": TrainingConfig, "adapter": AdapterConfig, "penalties": Penalties}
+
+
 class FrontierConfig(Frozen):
     """How the candidates of a method become points of its frontier of skill and flaw."""
 
-    shares: tuple[float, ...] = Field(default=(1.0,), description="shares of training after which a candidate becomes a point; 1 is its end")
+    shares: tuple[float, ...] = Field(
+        default=(1.0,), description="shares of training after which a candidate becomes a point; 1 is its end"
+    )
     kinds: int = Field(default=2, ge=0, description="kinds of noise, of noise.kinds, that candidates are tested with")
 
     @field_validator("shares")
@@ -60,7 +65,6 @@ def check_axes(grid: Grid) -> Grid:
         if not values or len(set(values)) != len(values) or not all(math.isfinite(value) for value in values):
             raise ValueError(f"{name} needs one or more different numbers, got {list(values)}")
         part, field = AXES[full]
-        model = {"training": TrainingConfig, "adapter": AdapterConfig, "penalties": Penalties}[part]
         for value in values:
-            model.model_validate({field: value})
+            _MODELS[part].model_validate({field: value})
     return {name.removeprefix("training.").removeprefix("adapter."): tuple(sorted(values)) for name, values in grid.items()}

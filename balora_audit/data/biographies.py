@@ -87,8 +87,8 @@ def generate(
     n_train, n_test, n_validation : int
         Number of texts; the test classes are balanced (they differ by at most one). Validation texts are drawn as training texts are.
     seed : int
-        Of everything; training, validation and test texts have streams of their own and share no text. Training rows are drawn anew for every
-        training seed (``rows``); ``train`` are those of seed 0.
+        Of everything; training, validation and test texts have streams of their own and share no text. Training rows are drawn anew for
+        every training seed (``rows``); ``train`` are those of seed 0.
     correlation : float
         Share of each class's majority gender among its gendered *training* texts, 0.5 to 1; always 0.5 in the test set.
     class_sizes : sequence of float, optional

@@ -18,8 +18,8 @@ from balora_audit.training.workshop import Recipe
 __all__ = ["RATE", "Place", "Setting", "SettingGrid", "applied", "grid_of"]
 
 RATE = "learning_rate"
-_FACTORS = (0.4, 1.0, 2.5, 6.25)
-"""The default grid, relative to a method's own learning rate: a factor of 2.5 from one to the next."""
+_FACTORS = (0.4, 1.2, 3.6, 10.8)
+"""The default grid, relative to a method's own learning rate: a factor of 3 from one to the next."""
 
 _MOST = 12
 """Of larger grids so many points are drawn at random."""

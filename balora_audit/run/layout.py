@@ -126,7 +126,13 @@ class Layout:
         """Return a candidate."""
         recipe, rows = self.recipe_of(method, setting), self.dataset.rows(seed)
         context = self._context(
-            method, CLEAN, seed, train=rows, steps=planned_steps(len(rows), recipe.training), config=self._light(), dataset=self._open_twins()
+            method,
+            CLEAN,
+            seed,
+            train=rows,
+            steps=planned_steps(len(rows), recipe.training),
+            config=self._light(),
+            dataset=self._open_twins(),
         )
         probes = {name: light for name, probe in self.probes.items() if (light := probe.battery) is not None}
         folder = PurePosixPath(CANDIDATES, method, setting.folder, f"seed{seed}")
@@ -197,9 +203,7 @@ class Layout:
         trained = [name for name, method in self.methods.items() if method.trains]
         return (trained or list(self.methods))[-1] if self.config.numerical_floor else None
 
-    def _cell(
-        self, context: Context, recipe: Recipe, folder: PurePosixPath, probes: Mapping[str, Probe], *, twice: bool = False
-    ) -> Cell:
+    def _cell(self, context: Context, recipe: Recipe, folder: PurePosixPath, probes: Mapping[str, Probe], *, twice: bool = False) -> Cell:
         train_key = self.keys.training(self.methods[context.method], context, recipe)
         wanted = {name: probe.requests(context) for name, probe in probes.items()}
         requests = one_per_key(chain.from_iterable(wanted.values()), "probes")

@@ -137,7 +137,9 @@ class Plan:
                 for seed in self.config.seeds:
                     trial = self.layout.trial(name, grid.setting(place, own), seed)
                     trials.setdefault(trial.train_key, trial)  # a setting that changes nothing for a method is no other candidate
-        settings = {name: next(t.setting for t in trials.values() if t.method == name) for name in dict.fromkeys(t.method for t in trials.values())}
+        settings = {
+            name: next(t.setting for t in trials.values() if t.method == name) for name in dict.fromkeys(t.method for t in trials.values())
+        }
         return replace(self.with_settings(settings), grid=grid, trials=tuple(trials.values()), settled=False)
 
     def with_settings(self, settings: Mapping[str, Setting], *, failed: Mapping[str, str] | None = None) -> Plan:
@@ -233,7 +235,7 @@ def _checked_grid(config: AuditConfig) -> SettingGrid:
     grid = grid_of(config)
     if config.training.learning_rates and not grid.relative:
         raise ConfigurationError(
-            "training.learning_rates gives methods rates of their own, and tuning.learning_rate one grid to all of them; leave one of them out"
+            "training.learning_rates gives methods rates of their own, and tuning.learning_rate one grid to all of them; leave one out"
         )
     return grid
 

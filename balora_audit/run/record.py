@@ -174,7 +174,7 @@ def _limits(plan: Plan) -> Iterator[str]:
     if plan.config.limit is not None:
         yield f"--limit {plan.config.limit}: the data were cut for a trial run"
     if plan.grid is None:
-        yield "one learning rate, rank and number of steps for all methods, tuned for none of them: another setting may order them differently"
+        yield "one learning rate, rank and number of steps for all methods, tuned for none: another setting may order them differently"
     elif all(len(values) == 1 for values in plan.grid.axes.values()):
         yield "one candidate for each method: nothing was tuned, and another setting may order them differently"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,12 @@ class _Tried:
 
 
 def settle(
-    plan: Plan, store: RunStore, *, lost: Lost, work: Callable[[Sequence[Trial]], None] | None = None, say: Callable[[str], None] = lambda _: None
+    plan: Plan,
+    store: RunStore,
+    *,
+    lost: Lost,
+    work: Callable[[Sequence[Trial]], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Plan | None:
     """Return the plan with a chosen setting for every method.
 
@@ -120,7 +126,12 @@ def tuning_record(plan: Plan, store: RunStore, lost: Lost) -> Tuning | None:
 
 def _candidate(plan: Plan, store: RunStore, lost: Lost, trial: Trial) -> TuningCandidate:
     reason = _failure(trial, store, lost)
-    common = {"method": trial.method, "setting": trial.setting.name, "values": dict(trial.setting.values), "seed": trial.cell.context.seed}
+    common: dict[str, Any] = {
+        "method": trial.method,
+        "setting": trial.setting.name,
+        "values": dict(trial.setting.values),
+        "seed": trial.cell.context.seed,
+    }
     if reason is not None:
         return TuningCandidate(**common, validation=None, reason=reason)
     losses = validation_losses(plan.dataset, read_scores(store, trial.validation_key))

@@ -132,9 +132,7 @@ class Worker:
         start = time.perf_counter()
         made = method.make(
             self.workshop,
-            Job(
-                train=cell.context.train, seed=cell.context.seed, title=title, output=output, steps=cell.context.steps, recipe=cell.recipe
-            ),
+            Job(train=cell.context.train, seed=cell.context.seed, title=title, output=output, steps=cell.context.steps, recipe=cell.recipe),
         )
         if made.passes:
             costs.record(self.plan, f"train:{method.name}", time.perf_counter() - start, made.passes)

@@ -42,7 +42,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """A weighted sum over families, with its interval; without one, ``reason`` says why.
+    """A weighted sum over families, with its interval; without one, ``reason`` says why. Without a common range there is no sum.
 
     ``levels`` are the families' own values. Of frontiers, ``skill_low`` and ``skill_high`` are the ends of the common range of skill, and
     ``interpolation`` is how far the sum could be off because points are joined by straight lines; the interval contains it.
@@ -117,9 +117,9 @@ def frontier_contrast(
         skill_low=float(np.mean([low for low, _ in ranges])),
         skill_high=float(np.mean([high for _, high in ranges])),
         interpolation=float(np.mean(bends)),
-        n_items=draws.items,
+        n_items=min(_counting(found) for family in families for curve in family for found in curve.flaw),
     )
-    return _with_interval(whole, np.array(deltas), np.stack(resampled), level)
+    return _with_interval(whole, np.array(deltas), np.stack(resampled), draws.items, level)
 
 
 def contrast(
@@ -137,30 +137,35 @@ def contrast(
     value_SC = np.array(values, dtype=np.float64)
     resampled = np.stack([draws.of(of_seed) @ w_C for of_seed in zip(*families, strict=True)])
     levels = tuple(float(value) for value in value_SC.mean(axis=0))
-    whole = Contrast(delta=float((value_SC @ w_C).mean()), levels=levels, n_items=draws.items)
-    return _with_interval(whole, value_SC @ w_C, resampled, level)
+    count = min(_counting(found) for family in families for found in family)
+    whole = Contrast(delta=float((value_SC @ w_C).mean()), levels=levels, n_items=count)
+    return _with_interval(whole, value_SC @ w_C, resampled, draws.items, level)
+
+
+def _counting(found: Evidence) -> int:
+    """Return how many items a statistic is of."""
+    return int((found.denominators != 0).any(axis=0).sum()) if isinstance(found, ItemScores) else found.items
 
 
 def _observed(evidence: Sequence[Evidence]) -> list[float | None]:
     return [found.value() if isinstance(found, ItemScores) else found.estimate for found in evidence]
 
 
-def _with_interval(found: Contrast, by_seed_S: FloatArray, draws_SR: FloatArray, level: float) -> Contrast:
+def _with_interval(found: Contrast, by_seed_S: FloatArray, draws_SR: FloatArray, items: int, level: float) -> Contrast:
     kept_R = np.isfinite(draws_SR).all(axis=0)
     if 1 - kept_R.mean() > _MOST_WITHOUT:
-        return replace(found, reason="the ranges of skill hardly overlap: in too many resamples there is none in common")
+        return Contrast(n_items=found.n_items, reason="the ranges of skill hardly overlap: too many resamples have none in common")
     slack, delta = found.interpolation, float(by_seed_S.mean())
     covariance_SS = np.atleast_2d(np.cov(draws_SR[:, kept_R]))
     if len(by_seed_S) > 1:
-        together = over_seeds(by_seed_S, covariance_SS, found.n_items - 1, level, crossed=True)
+        together = over_seeds(by_seed_S, covariance_SS, items - 1, level, crossed=True)
         if together.bounds is None or together.detectable is None:
             return replace(found, reason=_UNCERTAIN)
         low, high = together.bounds
         return replace(found, ci_low=low - slack, ci_high=high + slack, p_value=together.p_value, detectable=together.detectable + slack)
     error = math.sqrt(float(covariance_SS[0, 0]))
-    if error == 0:
-        same = delta == 0 and slack == 0
-        return replace(found, ci_low=0.0, ci_high=0.0, p_value=1.0) if same else replace(found, reason=_UNCERTAIN)
+    if error == 0:  # also where few items agree in everything, which shows little
+        return replace(found, reason=_UNCERTAIN)
     half = float(norm.ppf(0.5 + level / 2)) * error
     return replace(
         found,
