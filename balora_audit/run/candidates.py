@@ -19,7 +19,7 @@ __all__ = ["RATE", "Place", "Setting", "SettingGrid", "applied", "grid_of"]
 
 RATE = "learning_rate"
 _FACTORS = (0.4, 1.2, 3.6, 10.8)
-"""The default grid, relative to a method's own learning rate: a factor of 3 from one to the next."""
+"""The default grid, around the configured learning rate: a factor of 3 from one to the next."""
 
 _MOST = 12
 """Of larger grids so many points are drawn at random."""
@@ -66,7 +66,7 @@ class Setting:
 class SettingGrid:
     """The axes and the places on them that are tried: the same for every method.
 
-    With ``relative``, the learning rates are multiples of each method's own; methods without one of their own share one.
+    With ``relative``, the learning rates are multiples of each method's own, since some have one of their own.
     """
 
     axes: Mapping[str, tuple[float, ...]]
@@ -117,9 +117,10 @@ class SettingGrid:
 
 def grid_of(config: AuditConfig) -> SettingGrid:
     """Return the grid of a configuration: all of its points, or so many drawn at random where there are more than are tried."""
-    given = dict(config.tuning)
-    relative = RATE not in given
-    axes = {RATE: given.pop(RATE, _FACTORS), **given}
+    given, training = dict(config.tuning), config.training
+    relative = RATE not in given and bool(training.learning_rates)
+    around = _FACTORS if relative else tuple(float(f"{factor * training.learning_rate:.6g}") for factor in _FACTORS)
+    axes = {RATE: given.pop(RATE, around), **given}
     everything = list(itertools.product(*(range(len(values)) for values in axes.values())))
     most = config.tune_budget or _MOST
     if len(everything) > most and len(axes) == 1:

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import yaml
 
 import balora_audit.records as records
-from balora_audit.cells import CellId
 from balora_audit.comparison.attribution import attribution
 from balora_audit.comparison.compare import compare_all
-from balora_audit.comparison.frontiers import Candidate, Frontiers, frontier_points
+from balora_audit.comparison.frontiers import frontier_points
 from balora_audit.errors import NothingMeasured, StoreError, UnitError
 from balora_audit.files import write_atomic
-from balora_audit.probes import Beside, Findings
 from balora_audit.probes.skill import SKILL_OF
 from balora_audit.progress import Progress, Silent
-from balora_audit.records import AuditRecord, Failure, Series
+from balora_audit.records import AuditRecord, Failure
 from balora_audit.run import samples
+from balora_audit.run.measuring import Measuring
 from balora_audit.run.plan import Cell, Plan, Trial
 from balora_audit.run.record import Outcome, assemble
-from balora_audit.run.scores import FEATURES, StoredScores
 from balora_audit.run.store import RunStore
 from balora_audit.run.tuning import settle, tuning_record
 from balora_audit.run.worker import Worker, adapter_is_there, publish
 from balora_audit.scoring import ScoreRequest
-from balora_audit.slices import Slice
 from balora_audit.training.process_group import ProcessGroup, find_process_group
 
 __all__ = ["execute"]
-
-FloorKey = tuple[CellId, str, str, Slice]
 
 
 def execute(plan: Plan, folder: Path, *, progress: Progress | None = None, fresh: bool = False, command: str | None = None) -> AuditRecord:
@@ -212,9 +207,11 @@ class Execution:
     def conclude(self, command: str | None) -> AuditRecord:
         """Measure and compare what was scored; write the audit and return it."""
         plan = self.plan
+        skill = SKILL_OF[plan.dataset.task]
+        measuring = Measuring(plan, self.store, self.progress, self.lost)
         with self._timed("measure"):
-            evidence, unmeasured, floors = self._measure()
-            frontiers = self._frontiers()
+            evidence, unmeasured, floors = measuring.models()
+            frontiers = measuring.candidates()
         with self._timed("compare"):
             comparisons = compare_all(
                 plan.config,
@@ -224,26 +221,28 @@ class Execution:
                 untrained=frozenset(name for name, method in plan.methods.items() if method.is_base),
                 failures=unmeasured,
                 floors=floors,
-                skill=SKILL_OF[plan.dataset.task],
+                skill=skill,
                 controls=plan.controls,
                 frontiers=frontiers,
             )
-            points = frontier_points(plan.config, frontiers, SKILL_OF[plan.dataset.task])
-            effects = attribution(plan.config, plan.methods, evidence, frontiers, SKILL_OF[plan.dataset.task], plan.claims)
+            points = tuple(frontier_points(plan.config, frontiers, skill))
+            effects = tuple(attribution(plan.config, plan.methods, evidence, frontiers, skill, plan.claims))
         with self._timed("across models"):
-            series = self._across()
+            series = measuring.across()
         with self._timed("samples"):
-            tables = samples.write(self.store, plan.probes.values(), [cell for cell in plan.cells if self._made(cell)], self.lost)
+            tables = samples.write(
+                self.store, plan.probes.values(), [cell for cell in plan.cells if cell.train_key not in self.lost], self.lost
+            )
         outcome = Outcome(
             evidence=evidence,
             comparisons=tuple(comparisons),
             floors=floors,
             tuning=tuning_record(plan, self.store, self.lost),
-            frontiers=tuple(points),
-            attribution=tuple(effects),
+            frontiers=points,
+            attribution=effects,
             series=tuple(series),
             samples=tuple(tables),
-            failures=tuple(self.failures),
+            failures=(*self.failures, *measuring.failures),
             lost=self.lost,
             stage_seconds=self.stage_seconds,
         )
@@ -257,140 +256,6 @@ class Execution:
             with self._timed("load"):
                 self._worker = Worker(self.plan, self.store, self.progress, self.process_group)
         return self._worker
-
-    def _made(self, cell: Cell) -> bool:
-        """Whether what is to be made for a cell is there."""
-        return cell.train_key not in self.lost
-
-    def _scores(self, cell: Cell, *, again: bool = False, without: Collection[str] = ()) -> StoredScores:
-        """Return the scores of a cell, as far as there are any, or those of the second scoring where there is one; nothing is read yet."""
-        units = {**cell.score_keys, **cell.rebatched_keys} if again else cell.score_keys
-        return StoredScores(self.store, units, lost=self.lost, without=without)
-
-    def _measure(self) -> tuple[dict[CellId, dict[str, Findings]], dict[tuple[CellId, str], str], dict[FloorKey, float]]:
-        """Let every probe measure every model; return what was found, why what is missing was not, and the numerical floors.
-
-        The scores of one model, and of the base and the control beside it, are held at a time.
-        """
-        evidence: dict[CellId, dict[str, Findings]] = {}
-        unmeasured: dict[tuple[CellId, str], str] = {}
-        floors: dict[FloorKey, float] = {}
-        self.progress.stage("measuring", len(self.plan.cells), "models")
-        for cell in self.plan.cells:
-            if self._made(cell):
-                evidence[cell.id] = {}
-            scores, beside = self._scores(cell), self._beside(cell)
-            for name, probe in self.plan.probes.items():
-                reason = self._missing(cell, name)
-                if reason is None:
-                    try:
-                        evidence[cell.id][name] = probe.measure(cell.context, scores, beside)
-                    except StoreError:
-                        raise  # damage on the disk is not the probe's
-                    except Exception as error:  # noqa: BLE001 - recorded, whoever wrote the probe, and the others go on
-                        reason = self._probe_failed(name, error, cell.id)
-                if reason is not None:
-                    unmeasured[cell.id, name] = reason
-            del scores, beside
-            floors |= self._floors(cell, evidence.get(cell.id, {}))
-            self.progress.advance()
-        return evidence, unmeasured, floors
-
-    def _frontiers(self) -> Frontiers:
-        """Measure every candidate with the light battery, beside the base; return the candidates of each method."""
-        tried: dict[tuple[str, str], dict[int, dict[str, Findings]]] = {}
-        settings = {(trial.method, trial.setting.name): trial.setting for trial in self.plan.trials}
-        whole = [trial for trial in self.plan.trials if trial.train_key not in self.plan.failed]
-        self.progress.stage("measuring candidates", len(whole), "candidates")
-        for trial in whole:
-            scores, beside = self._scores(trial.cell), self._beside(trial.cell)
-            found: dict[str, Findings] = {}
-            for name, probe in self.plan.probes.items():
-                light = probe.battery
-                if light is None or self._missing(trial.cell, name) is not None:
-                    continue
-                try:
-                    found[name] = light.measure(trial.cell.context, scores, beside)
-                except StoreError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - as above
-                    self._probe_failed(name, error, None)
-            tried.setdefault((trial.method, trial.setting.name), {})[trial.cell.context.seed] = found
-            self.progress.advance()
-        frontiers: dict[str, list[Candidate]] = {}
-        for (method, name), by_seed in tried.items():
-            setting = settings[method, name]
-            frontiers.setdefault(method, []).append(
-                Candidate(
-                    method=method,
-                    setting=name,
-                    place=setting.place,
-                    rate=setting.rate,
-                    others=setting.others,
-                    found=by_seed,
-                    chosen=setting == self.plan.settings.get(method),
-                )
-            )
-        return frontiers
-
-    def _beside(self, cell: Cell, *, again: bool = False) -> Beside:
-        """Return the scores of the base under a cell's condition and seed, and those of its method under the control."""
-        asked = cell.id
-        base = next((other for other in self.plan.cells if other.id[1:] == asked[1:] and not other.context.changes_weights), None)
-        control = next((other for other in self.plan.cells if other.id == asked._replace(condition=str(cell.context.control))), None)
-        reason = "the model trained on the control failed" if control is not None else cell.context.no_control
-        return Beside(
-            base=self._scores(base, again=again) if base is not None and self._made(base) else None,
-            # of a control answers are compared, not features, which would be held for a third model
-            control=self._scores(control, again=again, without=FEATURES) if control is not None and self._made(control) else None,
-            no_control=reason,
-        )
-
-    def _floors(self, cell: Cell, found: Mapping[str, Findings]) -> dict[FloorKey, float]:
-        """Return how far a cell's numbers move when what was read is scored in other batches and another order."""
-        if not cell.rebatched_keys or any(unit in self.lost for unit in cell.rebatched_keys.values()):
-            return {}
-        scores, beside = self._scores(cell, again=True), self._beside(cell, again=True)
-        floors: dict[FloorKey, float] = {}
-        for name, findings in found.items():
-            if any(key in cell.rebatched_keys for key in cell.asked[name]):
-                try:
-                    again = self.plan.probes[name].measure(cell.context, scores, beside)
-                except StoreError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - as above
-                    self._probe_failed(name, error, cell.id)
-                    continue
-                values = {(row.metric, row.slice): row.value for row in again.measurements}
-                known = {(metric, str(slice)): slice for metric, slice in findings.scores if slice.whole}
-                for row in findings.measurements:
-                    other, slice = values.get((row.metric, row.slice)), known.get((row.metric, row.slice))
-                    if slice is not None and row.value is not None and other is not None:
-                        floors[cell.id, name, row.metric, slice] = abs(row.value - other)
-        return floors
-
-    def _missing(self, cell: Cell, probe: str) -> str | None:
-        """Return why a probe cannot measure a cell: a unit that it needs failed; None where all are there."""
-        needed = (str(cell.train_key), *(cell.score_keys[key] for key in cell.asked[probe]))
-        return next((self.lost[unit] for unit in needed if unit in self.lost), None)
-
-    def _across(self) -> list[Series]:
-        """Let every probe fit what needs all models at once."""
-        series: list[Series] = []
-        for name, probe in self.plan.probes.items():
-            cells = [(cell.context, self._scores(cell)) for cell in self.plan.cells if self._missing(cell, name) is None]
-            try:
-                series += probe.across(cells)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001 - as above
-                self._probe_failed(name, error, None)
-        return series
-
-    def _probe_failed(self, probe: str, error: Exception, cell: CellId | None) -> str:
-        message = f"the probe {probe!r} failed: {type(error).__name__}: {error}"
-        self.failures.append(Failure(unit=probe, stage="measure", message=message, **({} if cell is None else cell._asdict())))
-        return message
 
     def _lose(self, unit: str, stage: str, cells: Iterable[Cell], error: UnitError) -> None:
         """Record that a unit failed, and which cells it was for."""
