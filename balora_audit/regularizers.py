@@ -90,7 +90,7 @@ def effective_k(k: int, n: int, d: int) -> int:
 def spectral_concentration(logits: Tensor, k: int, norm: Literal["nuclear", "fro"] = "nuclear") -> Tensor:
     """Return ``−Σ_{i≤k} σᵢ/Σσ`` (``nuclear``) or ``−Σ_{i≤k} σᵢ/‖Z‖_F`` (``fro``) of the logit matrix.
 
-    The k actually used is :func:`effective_k`. A zero matrix gives 0 with zero gradient.
+    The k actually used is :func:`effective_k`. A zero matrix gives 0 with zero gradient, one that is not finite NaN.
 
     Notes
     -----
@@ -110,6 +110,9 @@ class _Concentration(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, k: int, norm: str) -> Tensor:
         wide = z.shape[0] <= z.shape[1]
+        if not bool(z.isfinite().all()):  # no decomposition would converge
+            ctx.save_for_backward(torch.zeros_like(z))
+            return z.new_full((), torch.nan)
         small = (z if wide else z.T).double()
         values, vectors = torch.linalg.eigh(small @ small.T)
         sigma = values.clamp_min(0).sqrt().flip(0)

@@ -107,6 +107,15 @@ def test_repeated_and_zero_singular_values_give_finite_gradients(norm, z):
     assert torch.isfinite(z.grad).all()
 
 
+@pytest.mark.parametrize("norm", ["nuclear", "fro"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_matrix_that_is_not_finite_has_a_concentration_that_is_not(norm, value):
+    """The training loop then tells that the loss is not finite; a decomposition would raise."""
+    z = torch.eye(4)
+    z[1, 2] = value
+    assert spectral_concentration(z, 2, norm).isnan()
+
+
 def test_a_zero_matrix_has_no_concentration_and_no_gradient():
     z = torch.zeros(3, 5, requires_grad=True)
     loss = spectral_concentration(z, 2)

@@ -20,9 +20,10 @@ from balora_audit.models.spread import whole
 if TYPE_CHECKING:
     from balora_audit.config import AdapterConfig
 
-__all__ = ["Attached", "adapter_changes", "attach", "check_adapter", "loaded", "target_modules"]
+__all__ = ["ADAPTER", "Attached", "adapted_layers", "adapter_changes", "attach", "check_adapter", "is_plain", "loaded", "target_modules"]
 
-_ADAPTER = "default"
+ADAPTER = "default"
+"""What PEFT calls the one adapter of a model."""
 
 
 Factors = dict[str, tuple[Tensor, Tensor]]
@@ -87,13 +88,12 @@ class Attached(Tuned):
         self._live: list[tuple[Any, nn.Parameter, nn.Parameter]] = []
         self.parameters: dict[str, nn.Parameter] = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
         if fast:
-            for name, layer in peft_model.named_modules():
-                if _ADAPTER in getattr(layer, "lora_A", {}):
-                    self._speed_up(name, layer, rank if anchored else None)
+            for name, layer in adapted_layers(peft_model).items():
+                self._speed_up(name, layer, rank if anchored else None)
         self._before = {name: p.detach().clone() for name, p in self.parameters.items()}
 
     def _speed_up(self, name: str, layer: Any, rank: int | None) -> None:
-        a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
+        a, b = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
         frozen = None
         if rank is not None:
             for weight in (a, b):
@@ -102,8 +102,8 @@ class Attached(Tuned):
             live_a, live_b = nn.Parameter(a.detach()[:rank].clone()), nn.Parameter(b.detach()[:, :rank].clone())
             self._live.append((layer, live_a, live_b))
             a, b = live_a, live_b
-            self.parameters[f"{name}.lora_A.{_ADAPTER}.weight"], self.parameters[f"{name}.lora_B.{_ADAPTER}.weight"] = a, b
-        layer.forward = adapted_forward(layer, a, b, frozen, layer.scaling[_ADAPTER])
+            self.parameters[f"{name}.lora_A.{ADAPTER}.weight"], self.parameters[f"{name}.lora_B.{ADAPTER}.weight"] = a, b
+        layer.forward = adapted_forward(layer, a, b, frozen, layer.scaling[ADAPTER])
 
     def disable(self) -> AbstractContextManager[object]:
         """Switch the adapter off for the time of a block: what remains is the base."""
@@ -115,8 +115,8 @@ class Attached(Tuned):
         """Write trained parameters into PEFT's weights and give the layers their own forward back."""
         for layer, live_a, live_b in self._live:
             rank = len(live_a)
-            layer.lora_A[_ADAPTER].weight[:rank] = live_a
-            layer.lora_B[_ADAPTER].weight[:, :rank] = live_b
+            layer.lora_A[ADAPTER].weight[:rank] = live_a
+            layer.lora_B[ADAPTER].weight[:, :rank] = live_b
         for layer in self.model.modules():
             if "lora_A" in layer.__dict__.get("_modules", {}):
                 layer.__dict__.pop("forward", None)
@@ -171,10 +171,19 @@ def attach(
     with torch.no_grad():
         for name, (a_RI, b_OR) in initial.items():
             layer: Any = base.model.get_submodule(name)
-            layer.lora_A[_ADAPTER].weight.copy_(torch.cat([a_RI, a_RI]) if method.anchored else a_RI)
-            layer.lora_B[_ADAPTER].weight.copy_(torch.cat([b_OR, -b_OR], dim=1) if method.anchored else b_OR)
-    plain = settings.dropout == 0 and not method.peft.get("use_dora")
-    return Attached(base, peft_model, settings.rank, anchored=method.anchored, fast=plain)
+            layer.lora_A[ADAPTER].weight.copy_(torch.cat([a_RI, a_RI]) if method.anchored else a_RI)
+            layer.lora_B[ADAPTER].weight.copy_(torch.cat([b_OR, -b_OR], dim=1) if method.anchored else b_OR)
+    return Attached(base, peft_model, settings.rank, anchored=method.anchored, fast=is_plain(method, settings))
+
+
+def is_plain(method: Form, settings: AdapterConfig) -> bool:
+    """Whether the update is ``s·BA`` and nothing else, so that `balora_audit.methods.fast` gives the same as PEFT's layers."""
+    return settings.dropout == 0 and not method.peft.get("use_dora")
+
+
+def adapted_layers(model: nn.Module) -> dict[str, Any]:
+    """Return PEFT's layers on a model by full name."""
+    return {name: layer for name, layer in model.named_modules() if ADAPTER in getattr(layer, "lora_A", {})}
 
 
 def check_adapter(method: Form, settings: AdapterConfig, shapes: dict[str, tuple[int, int]]) -> None:
@@ -236,8 +245,8 @@ def _put_back(model: Any, modules: dict[str, nn.Module]) -> None:
 def _refuse_zero(peft_model: Any, folder: Path) -> None:
     for module in peft_model.modules():
         factors = getattr(module, "lora_B", None)
-        if factors is not None and _ADAPTER in factors:
-            b_OR, a_RI = factors[_ADAPTER].weight.float(), module.lora_A[_ADAPTER].weight.float()
+        if factors is not None and ADAPTER in factors:
+            b_OR, a_RI = factors[ADAPTER].weight.float(), module.lora_A[ADAPTER].weight.float()
             # An untrained anchored adapter cancels to rounding error, not to zero, hence the relative bound.
             if bool((b_OR @ a_RI).abs().max() > 1e-6 * (b_OR.abs() @ a_RI.abs()).max()):
                 return
@@ -246,18 +255,15 @@ def _refuse_zero(peft_model: Any, folder: Path) -> None:
 
 def adapter_changes(model: nn.Module) -> Iterator[WeightChange]:
     """Yield what the adapter that is loaded on a model changes, module by module."""
-    for name, layer in model.named_modules():
-        if _ADAPTER not in getattr(layer, "lora_A", {}):
-            continue
-        adapted: Any = layer
+    for name, adapted in adapted_layers(model).items():
         weight: Tensor = whole(adapted.base_layer.weight.detach()).float()
-        b_OR, a_RI = (whole(side[_ADAPTER].weight.detach()).float() for side in (adapted.lora_B, adapted.lora_A))
+        b_OR, a_RI = (whole(side[ADAPTER].weight.detach()).float() for side in (adapted.lora_B, adapted.lora_A))
         if weight.shape != (len(b_OR), a_RI.shape[1]):
             weight = weight.T  # GPT-2 keeps its matrices transposed
-        scaled_OR = adapted.scaling[_ADAPTER] * b_OR
-        if _ADAPTER in getattr(adapted, "lora_magnitude_vector", {}):  # DoRA rescales whole rows of W + ΔW
+        scaled_OR = adapted.scaling[ADAPTER] * b_OR
+        if ADAPTER in getattr(adapted, "lora_magnitude_vector", {}):  # DoRA rescales whole rows of W + ΔW
             moved = weight + scaled_OR @ a_RI
-            magnitude_O = adapted.lora_magnitude_vector[_ADAPTER].weight.detach().float()
+            magnitude_O = adapted.lora_magnitude_vector[ADAPTER].weight.detach().float()
             yield WeightChange(name=name, weight=weight, changed=moved * (magnitude_O / moved.norm(dim=1))[:, None])
         else:
             yield WeightChange(name=name, weight=weight, factors=(scaled_OR, a_RI))

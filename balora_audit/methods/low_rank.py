@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from balora_audit.methods.adapter import Attached, Factors, Initialiser, adapter_changes, attach, check_adapter, loaded, target_modules
+from balora_audit.errors import UnitError
+from balora_audit.methods.abreast import Abreast, rows_stay_apart
+from balora_audit.methods.adapter import (
+    Attached,
+    Factors,
+    Initialiser,
+    adapter_changes,
+    attach,
+    check_adapter,
+    is_plain,
+    loaded,
+    target_modules,
+)
 from balora_audit.methods.tuned import TunedMethod
+from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import LoadedModel
 from balora_audit.models.placed import Placed
-from balora_audit.training.workshop import Recipe, Workshop
+from balora_audit.training.workshop import Job, Made, Recipe, Workshop
 
 if TYPE_CHECKING:
     from balora_audit.config import AdapterConfig
@@ -67,6 +80,59 @@ class LowRank(TunedMethod):
         kept = f"{self.initialisation}, r = {settings.rank}, α = {settings.alpha}, modules {settings.target_modules}"
         return attach(base, self, settings, seed, factors=lambda: workshop.keep(kept, once))
 
+    def can_train_together(self, workshop: Workshop, jobs: Sequence[Job]) -> bool:
+        """Whether :meth:`make_together` can make these jobs: several that differ in the learning rate and output alone.
+
+        The base must be a language model with a linear head that runs apart, and must keep the rows of a batch apart; the adapter
+        ``s·BA`` without dropout; one process, without early stopping or checkpointed activations.
+        """
+        recipes = [_without_rates(job.recipe or workshop.recipe) for job in jobs]
+        if len(jobs) < 2 or any((job.train, job.seed, job.steps) != (jobs[0].train, jobs[0].seed, jobs[0].steps) for job in jobs):
+            return False
+        adapter, training = recipes[0].adapter, recipes[0].training
+        if any(recipe != recipes[0] for recipe in recipes) or training.patience or training.gradient_checkpointing:
+            return False
+        base, alone = workshop.base, workshop.process_group.size == 1 and not workshop.process_group.fully_sharded
+        if not alone or not is_plain(self, adapter) or not isinstance(base.forward, CausalForward) or base.forward.linear_head is None:
+            return False
+        layers = target_modules(base.model, adapter.target_modules, head=base.head)
+        return workshop.keep(f"rows stay apart in {adapter.target_modules}", lambda: rows_stay_apart(base, layers))
+
+    def make_together(self, workshop: Workshop, jobs: Sequence[Job]) -> list[Made | UnitError]:
+        """Do :meth:`make` for several jobs with one pass through the base for all; return what each made, or how it failed.
+
+        The trained numbers are those of :meth:`make`, to rounding. A job's seconds are its share; its peak memory is that of all.
+
+        Raises
+        ------
+        UnitError
+            Memory ran out before any was done: they may still succeed one by one.
+        ValueError
+            They cannot be trained together; ask :meth:`can_train_together` first.
+        """
+        if not self.can_train_together(workshop, jobs):
+            raise ValueError(f"these {len(jobs)} jobs of {self.name} cannot be trained together; make them one by one")
+        workshop = workshop.under(jobs[0].recipe)
+        encoder, penalties = workshop.encoder(), self.chosen_penalties(workshop.recipe)
+        rows = workshop.encode(jobs[0].train, encoder)
+        workshop.progress.stage(f"{jobs[0].title} and {len(jobs) - 1} more", workshop.steps(rows, jobs[0]), "steps")
+        group = Abreast(self.attach(workshop, jobs[0].seed), len(jobs))
+        found: list[Made | UnitError] = []
+        try:
+            outcomes = workshop.fit_abreast(group, rows, penalties, method=self.name, jobs=jobs)
+            notes = [
+                *workshop.remarks(penalties, encoder, rows),
+                f"trained in one pass with {len(jobs) - 1} other learning rates; the seconds are its share, the memory that of all",
+            ]
+            for member, outcome, job in zip(group.members, outcomes, jobs, strict=True):
+                try:
+                    found.append(self.finish(member, outcome, job, rows=len(rows), notes=notes))
+                except UnitError as error:
+                    found.append(error)
+        finally:
+            group.detach()
+        return found
+
     @contextmanager
     def place(self, base: LoadedModel, folder: Path) -> Iterator[Placed]:
         """Load the saved adapter."""
@@ -81,3 +147,8 @@ class LowRank(TunedMethod):
     def stored_rank(self, rank: int) -> int:
         """Return twice the rank where the initial factors are kept."""
         return rank * (2 if self.anchored else 1)
+
+
+def _without_rates(recipe: Recipe) -> Recipe:
+    training = recipe.training.model_copy(update={"learning_rate": 1.0, "learning_rates": {}})
+    return replace(recipe, training=training)

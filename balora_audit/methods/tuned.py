@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from balora_audit.errors import TrainingFailed, unknown_name
 from balora_audit.methods.method import Method
 from balora_audit.penalties import PENALTIES, Penalties
-from balora_audit.training.loop import Diverged
+from balora_audit.training.descent import Diverged, TrainingLog
+from balora_audit.training.examples import TrainingRow
 from balora_audit.training.workshop import Job, Made, Recipe, Workshop
 
 __all__ = ["Tuned", "TunedMethod"]
@@ -121,29 +122,46 @@ class TunedMethod(Method):
         workshop.progress.stage(job.title, workshop.steps(rows, job), "steps")
         tuned = self.attach(workshop, job.seed)
         try:
-            try:
-                log = workshop.fit(tuned, rows, penalties, method=self.name, job=job)
-            except Diverged as error:
-                tuned.write_back()
-                kept = job.output.keep_failed(tuned.save)
-                raise TrainingFailed(f"{error}; its last good state is kept in {kept}") from error
-            if tuned.change_norm() == 0:
-                raise TrainingFailed("training changed nothing: the adapter is what it started as")
-            tuned.write_back()
-            job.output.write(tuned.save)
+            outcome = self._outcome(workshop, tuned, rows, penalties, job)
+            return self.finish(tuned, outcome, job, rows=len(rows), notes=workshop.remarks(penalties, encoder, rows))
         finally:
             tuned.detach()
+
+    def _outcome(
+        self, workshop: Workshop, tuned: Tuned, rows: Sequence[TrainingRow], penalties: Penalties | None, job: Job
+    ) -> TrainingLog | Diverged:
+        try:
+            return workshop.fit(tuned, rows, penalties, method=self.name, job=job)
+        except Diverged as error:
+            return error
+
+    def finish(self, tuned: Tuned, outcome: TrainingLog | Diverged, job: Job, *, rows: int, notes: Sequence[str]) -> Made:
+        """Write what training left to the job's output, and return what was made.
+
+        Raises
+        ------
+        TrainingFailed
+            Training diverged, and its last good state is kept; or it changed nothing.
+        """
+        if isinstance(outcome, Diverged):
+            tuned.write_back()
+            kept = job.output.keep_failed(tuned.save)
+            raise TrainingFailed(f"{outcome}; its last good state is kept in {kept}") from outcome
+        if tuned.change_norm() == 0:
+            raise TrainingFailed("training changed nothing: the adapter is what it started as")
+        tuned.write_back()
+        job.output.write(tuned.save)
         cell = {
             "trainable_parameters": tuned.count,
-            "examples": len(rows),
-            "steps": log.steps,
-            "epochs": round(log.epochs, 4),
-            "losses": log.last,
-            "wall_seconds": round(log.wall_seconds, 2),
-            "peak_memory_bytes": log.peak_memory_bytes,
-            "notes": [*log.notes, *workshop.remarks(penalties, encoder, rows)],
+            "examples": rows,
+            "steps": outcome.steps,
+            "epochs": round(outcome.epochs, 4),
+            "losses": outcome.last,
+            "wall_seconds": round(outcome.wall_seconds, 2),
+            "peak_memory_bytes": outcome.peak_memory_bytes,
+            "notes": [*outcome.notes, *notes],
         }
-        return Made(cell=cell, curves=log.curves, order_sha256=log.order_sha256, passes=log.seen)
+        return Made(cell=cell, curves=outcome.curves, order_sha256=outcome.order_sha256, passes=outcome.seen)
 
     def settings(self, recipe: Recipe) -> dict[str, Any]:
         """Return rank, α, adapted modules, and the settings of training and regularizers."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -14,22 +12,18 @@ from torch import Tensor, nn
 
 from balora_audit.errors import UnitError
 from balora_audit.penalties import PENALTIES, Penalties
-from balora_audit.training.checkpoint import Checkpoints, TrainingState, optimiser_tensors, restore_optimiser
-from balora_audit.training.examples import TrainingRow, order_hash, planned_steps, schedule, set_aside, steps_per_epoch
+from balora_audit.training.checkpoint import Checkpoints
+from balora_audit.training.descent import Descent, Diverged, TrainingLog
+from balora_audit.training.examples import TrainingRow, planned_steps, schedule, set_aside, steps_per_epoch
 from balora_audit.training.memory import peak_bytes, reset_peak
 from balora_audit.training.objective import Objective
 from balora_audit.training.process_group import ProcessGroup
-from balora_audit.training.schedules import learning_rate_factor
 from balora_audit.training.teacher import Switchable
 
 if TYPE_CHECKING:
     from balora_audit.config import TrainingConfig
 
-__all__ = ["Diverged", "Trainable", "Trainer", "TrainingLog"]
-
-
-class Diverged(UnitError):
-    """The loss stopped being finite; the parameters are back at the last state whose loss was finite."""
+__all__ = ["Diverged", "Trainable", "Trainer", "TrainingLog", "in_training", "random_state"]
 
 
 class Trainable(Switchable, Protocol):
@@ -39,33 +33,6 @@ class Trainable(Switchable, Protocol):
     def parameters(self) -> dict[str, nn.Parameter]:
         """Parameter by name."""
         ...
-
-
-@dataclass(slots=True, kw_only=True)
-class TrainingLog:
-    """What training did. ``curves`` holds one value per step for ``step``, ``total`` and every term that was in the loss."""
-
-    steps: int
-    seen: int
-    """Rows in these steps, each as often as it was trained on."""
-    epochs: float
-    """How often these steps went through the rows that were not kept aside."""
-    wall_seconds: float
-    peak_memory_bytes: int | None
-    curves: dict[str, list[float | None]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    order_sha256: str = ""
-    """Over the ids in the order of training."""
-
-    @property
-    def last(self) -> dict[str, float]:
-        """The last recorded value of every term."""
-        found = {}
-        for name, values in self.curves.items():
-            present = [value for value in values if value is not None]
-            if name != "step" and present:
-                found[name] = present[-1]
-        return found
 
 
 class Trainer:
@@ -101,15 +68,10 @@ class Trainer:
         process_group: ProcessGroup = ProcessGroup(),  # noqa: B008 - frozen
     ) -> None:
         self._tuned, self._objective, self._settings, self._penalties = tuned, objective, settings, penalties
-        self._seed, self._device, self._process_group, self._learning_rate = seed, device, process_group, learning_rate
-        self._parameters = tuned.parameters
-        self._optimiser = torch.optim.AdamW(list(tuned.parameters.values()), lr=learning_rate, weight_decay=settings.weight_decay)
-        self._good = [parameter.detach().clone() for parameter in tuned.parameters.values()]
+        self._seed, self._device, self._process_group = seed, device, process_group
+        self._descent = Descent(tuned.parameters, settings, learning_rate=learning_rate, penalties=penalties)
+        self._numbers = self._descent.numbers
         self._best: dict[str, Tensor] = {}
-        names = ["step", "total", "task", *(PENALTIES if penalties else ())]
-        self._numbers: dict[str, Any] = {
-            "step": 0, "skipped": 0, "seconds": 0.0, "best": None, "waited": 0, "curves": {name: [] for name in names},
-        }  # fmt: skip
 
     def fit(
         self,
@@ -138,13 +100,13 @@ class Trainer:
         planned = list(schedule(training, steps=planned_steps(len(training), settings) if steps is None else steps, **order))
         own_peak = reset_peak(self._device)
         begin = time.perf_counter()
-        with self._training():
+        with in_training(self._tuned, self._settings, self._seed, self._device):
             self._resume(checkpoints)
             numbers, earlier = self._numbers, self._numbers["seconds"]
             if numbers["step"]:
                 advance(numbers["step"])
             for step in range(numbers["step"], len(planned)):
-                self._record(step, self.step(planned[step], step, len(planned)))
+                self._descent.record(step, self.step(planned[step], step, len(planned)))
                 advance(1)
                 ends = (step + 1) % per_epoch == 0 or step + 1 == len(planned)
                 if validation and ends and self._waited_enough(validation):
@@ -152,25 +114,15 @@ class Trainer:
                 if checkpoints is not None and checkpoints.every and (step + 1) % checkpoints.every == 0 and step + 1 < len(planned):
                     numbers["seconds"] = earlier + time.perf_counter() - begin
                     if self._process_group.is_main:
-                        checkpoints.save(self._state())
-        self._put(self._best)
-        seen = sum(len(batch) for group in planned[: numbers["step"]] for batch in group)
-        return TrainingLog(
-            steps=numbers["step"],
-            seen=seen,
-            epochs=seen / max(1, len(training)),
+                        checkpoints.save(self._descent.state(random=random_state(self._device), best=self._best))
+        self._descent.put(self._best)
+        return self._descent.log(
+            planned,
+            len(training),
             wall_seconds=earlier + time.perf_counter() - begin,
             peak_memory_bytes=peak_bytes(self._device) if own_peak else None,
-            curves=numbers["curves"],
             notes=self._notes(len(planned), len(validation)),
-            order_sha256=order_hash(planned),
         )
-
-    def _record(self, step: int, values: dict[str, float]) -> None:
-        for name, curve in self._numbers["curves"].items():
-            curve.append(step + 1 if name == "step" else values.get(name))
-        self._numbers["step"] = step + 1
-        self._numbers["skipped"] += not values
 
     def _notes(self, planned: int, validation: int) -> list[str]:
         numbers, notes = self._numbers, []
@@ -179,8 +131,6 @@ class Trainer:
             notes.append(f"stopped after step {numbers['step']} of {planned}: no better validation loss for {waited} epochs")
         if validation:
             notes.append(f"{validation} training rows were kept aside for validation; the weights with the best validation loss are used")
-        if numbers["skipped"]:
-            notes.append(f"{numbers['skipped']} steps had no valid position and were skipped")
         return notes
 
     def step(self, group: Sequence[Sequence[TrainingRow]], step: int, steps: int) -> dict[str, float]:
@@ -195,22 +145,9 @@ class Trainer:
                 continue
             loss = self._objective(self._tuned, batch, weights, positions=positions)
             loss.total.backward()  # type: ignore[no-untyped-call]
-            for name, term in loss.terms.items():
-                values[name] = values.get(name, 0.0) + float(term.detach())
+            loss.add_to(values)
         self._share(values)
-        values["total"] = values["task"] + sum(weight * values.get(name, 0.0) for name, weight in weights.items())
-        norm = nn.utils.clip_grad_norm_(list(self._parameters.values()), self._settings.max_grad_norm)
-        if not all(math.isfinite(value) for value in (*values.values(), float(norm))):
-            self._put(dict(zip(self._parameters, self._good, strict=True)))
-            said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-            raise Diverged(
-                f"the loss is not finite at step {step + 1} of {steps} ({said}, gradient {float(norm):.4g}); try a smaller learning rate"
-            )
-        torch._foreach_copy_(self._good, [parameter.detach() for parameter in self._parameters.values()])
-        for settings in self._optimiser.param_groups:
-            settings["lr"] = self._learning_rate * learning_rate_factor(step, steps, self._settings)
-        self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
+        self._descent.update(values, weights, step, steps)
         return values
 
     def _share(self, values: dict[str, float]) -> None:
@@ -219,10 +156,10 @@ class Trainer:
             return
         names = ("task", *PENALTIES)
         logged = torch.tensor([values.get(name, 0.0) for name in names])
-        for parameter in self._parameters.values():
+        for parameter in self._descent.parameters.values():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        self._process_group.all_reduce([*(p.grad for p in self._parameters.values() if p.grad is not None), logged])
+        self._process_group.all_reduce([*(p.grad for p in self._descent.parameters.values() if p.grad is not None), logged])
         values.update({name: float(logged[i]) for i, name in enumerate(names) if name in values})
 
     @torch.no_grad()
@@ -240,55 +177,50 @@ class Trainer:
         loss = float(total)
         if numbers["best"] is None or loss < numbers["best"]:
             numbers["best"], numbers["waited"] = loss, 0
-            self._best = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
+            self._best = {name: parameter.detach().clone() for name, parameter in self._descent.parameters.items()}
         else:
             numbers["waited"] += 1
         return bool(numbers["waited"] >= self._settings.patience)
-
-    @contextmanager
-    def _training(self) -> Iterator[None]:
-        """Put the model into training mode, with a random state of its own, and name an exhausted memory by its name."""
-        model = self._tuned.model
-        model.train()
-        if self._settings.gradient_checkpointing:
-            _switch(model, "enable")({"use_reentrant": False})
-        try:
-            with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
-                torch.manual_seed(self._seed)  # only dropout draws from it
-                yield
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise UnitError(f"out of memory while training: {error}; try a smaller training.batch_size") from error
-        finally:
-            if self._settings.gradient_checkpointing:
-                _switch(model, "disable")()
-            self._optimiser.zero_grad(set_to_none=True)
-            model.eval()
-
-    @torch.no_grad()
-    def _put(self, values: dict[str, Tensor]) -> None:
-        for name, value in values.items():
-            self._parameters[name].copy_(value)
-
-    def _state(self) -> TrainingState:
-        random = {"cpu": torch.get_rng_state()}
-        if self._device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self._device)
-        parameters: dict[str, Tensor] = dict(self._parameters)
-        memory = optimiser_tensors(self._optimiser, parameters)
-        return TrainingState(parameters=parameters, optimiser=memory, random=random, best=self._best, numbers=self._numbers)
 
     def _resume(self, checkpoints: Checkpoints | None) -> None:
         """Go on from the last checkpoint, if there is one."""
         saved = checkpoints.load() if checkpoints is not None else None
         if saved is None:
             return
-        self._put(saved.parameters)
-        restore_optimiser(self._optimiser, dict(self._parameters), saved.optimiser)
+        self._descent.resume(saved)
         torch.set_rng_state(saved.random["cpu"])
         if "cuda" in saved.random:
             torch.cuda.set_rng_state(saved.random["cuda"], self._device)
         self._best = {name: value.to(self._device) for name, value in saved.best.items()}
-        self._numbers = saved.numbers
+
+
+@contextmanager
+def in_training(tuned: Trainable, settings: TrainingConfig, seed: int, device: torch.device) -> Iterator[None]:
+    """Put a model into training mode, with a random state of its own, and name an exhausted memory by its name."""
+    model = tuned.model
+    model.train()
+    if settings.gradient_checkpointing:
+        _switch(model, "enable")({"use_reentrant": False})
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)  # only dropout draws from it
+            yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise UnitError(f"out of memory while training: {error}; try a smaller training.batch_size") from error
+    finally:
+        if settings.gradient_checkpointing:
+            _switch(model, "disable")()
+        for parameter in tuned.parameters.values():
+            parameter.grad = None
+        model.eval()
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Return where the random numbers stand, for a checkpoint."""
+    random = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(device)
+    return random
 
 
 def _switch(model: Any, what: str) -> Callable[..., None]:

@@ -20,6 +20,11 @@ class Loss:
     total: Tensor
     terms: dict[str, Tensor]
 
+    def add_to(self, values: dict[str, float]) -> None:
+        """Add the terms to sums by name."""
+        for name, term in self.terms.items():
+            values[name] = values.get(name, 0.0) + float(term.detach())
+
 
 def assemble(student_MV: Tensor, targets_M: Tensor, *, teacher_MV: Tensor | None, penalties: Penalties | None, weights: Weights) -> Loss:
     """Return cross-entropy plus the weighted penalties; a term of weight 0 is neither computed nor logged."""

@@ -53,17 +53,37 @@ class LanguageObjective:
 
     def __call__(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int) -> Loss:
         """Return this process's part; see `Objective`."""
+        return self.abreast(tuned, batch, weights, positions=positions, count=1)[0]
+
+    def abreast(self, tuned: Switchable, batch: Sequence[TrainingRow], weights: Weights, *, positions: int, count: int) -> list[Loss]:
+        """Return the losses of so many models that see the batch in one pass, one model's copy of its rows after the other's."""
         own = self._process_group.shard(batch)
         rows = own or [batch[0]]  # a process without rows still takes part, with a row that counts for nothing
         ids_BT, mask_BT = pad([row.inputs for row in rows], self._base.device)
+        read_BT = read_mask(rows, ids_BT.shape[1], self._base.device)
         targets_M = torch.tensor([target for row in rows for target in row.targets], device=self._base.device)
         teacher_MD = self._teacher.states(tuned, rows) if self._teacher is not None and needs_teacher(weights) else None
-        states_MD = states_at(self._base.forward, ids_BT, mask_BT, read_mask(rows, ids_BT.shape[1], self._base.device))
+        states = states_at(self._base.forward, *(each_BT.repeat(count, 1) for each_BT in (ids_BT, mask_BT, read_BT)))
         share = sum(row.positions for row in batch) / positions
+        return [
+            self._loss(states_MD, targets_M, teacher_MD, weights, positions, share, has_rows=bool(own)) for states_MD in states.chunk(count)
+        ]
+
+    def _loss(
+        self,
+        states_MD: Tensor,
+        targets_M: Tensor,
+        teacher_MD: Tensor | None,
+        weights: Weights,
+        positions: int,
+        share: float,
+        *,
+        has_rows: bool,
+    ) -> Loss:
         if self._head is None:
             student_MV = self._logits(states_MD)
             teacher_MV = None if teacher_MD is None else self._logits(teacher_MD, self._teacher_head)
-            if not own:
+            if not has_rows:
                 student_MV, targets_M, teacher_MV = student_MV[:0], targets_M[:0], None if teacher_MV is None else teacher_MV[:0]
             return _sum_up(self._process_group, student_MV, targets_M, teacher_MV, self._penalties, weights, share, regression=False)
         return fused_loss(
@@ -76,7 +96,7 @@ class LanguageObjective:
             count=positions,
             share=share,
             process_group=self._process_group,
-            has_rows=bool(own),
+            has_rows=has_rows,
         )
 
     def _logits(self, states_MD: Tensor, head: nn.Module | None = None) -> Tensor:

@@ -16,12 +16,14 @@ from balora_audit.models.encode import Encoder
 from balora_audit.models.forward import CausalForward
 from balora_audit.models.load import HeadSpec, LoadedModel
 from balora_audit.penalties import Penalties, needs_teacher
+from balora_audit.training.abreast import AbreastTrainer, TrainableGroup
 from balora_audit.training.checkpoint import Checkpoints
+from balora_audit.training.descent import Diverged, TrainingLog
 from balora_audit.training.examples import TrainingRow, encode_rows, encode_whole, planned_steps
 from balora_audit.training.fused import Head
 from balora_audit.training.head_initialisation import probe_head, random_head
-from balora_audit.training.loop import Trainable, Trainer, TrainingLog
-from balora_audit.training.objective import kept_head, objective_for
+from balora_audit.training.loop import Trainable, Trainer
+from balora_audit.training.objective import LanguageObjective, Objective, kept_head, objective_for
 from balora_audit.training.process_group import ProcessGroup
 from balora_audit.training.teacher import Bare, Teacher
 from balora_audit.training.teacher_cache import TeacherCache
@@ -203,20 +205,9 @@ class Workshop:
         """Train what is attached to the base; see `balora_audit.training.loop.Trainer.fit`."""
         training = self.recipe.training
         self.process_group.fully_shard(tuned.model)
-        if penalties is not None and needs_teacher(penalties.weights) and self._teacher.prepare(tuned, rows):
-            self.progress.say("the teacher's states on these rows are computed and kept")
-        objective = objective_for(
-            self.base,
-            self._head,
-            self._teacher,
-            penalties,
-            self.process_group,
-            regression=self.recipe.head.regression,
-            teacher_head=kept_head(self.base, tuned.parameters.values()),
-        )
         trainer = Trainer(
             tuned,
-            objective,
+            self._objective(tuned, rows, penalties),
             training,
             learning_rate=training.learning_rate_of(method),
             penalties=penalties,
@@ -226,6 +217,39 @@ class Workshop:
         )
         checkpoints = Checkpoints(job.output.checkpoints, training.checkpoint_steps)
         return trainer.fit(rows, steps=job.steps, checkpoints=checkpoints, advance=self.progress.advance)
+
+    def fit_abreast(
+        self, group: TrainableGroup, rows: Sequence[TrainingRow], penalties: Penalties | None, *, method: str, jobs: Sequence[Job]
+    ) -> list[TrainingLog | Diverged]:
+        """Train a group whose members' jobs differ in the learning rate; see `balora_audit.training.abreast.AbreastTrainer.fit`."""
+        objective = self._objective(group, rows, penalties)
+        if not isinstance(objective, LanguageObjective):
+            raise TypeError("only language models train several adapters abreast: a classifier's head is trained with each")
+        trainer = AbreastTrainer(
+            group,
+            objective,
+            self.recipe.training,
+            learning_rates=[self.under(job.recipe).recipe.training.learning_rate_of(method) for job in jobs],
+            penalties=penalties,
+            seed=jobs[0].seed,
+            device=self.base.device,
+        )
+        checkpoints = [Checkpoints(job.output.checkpoints, self.recipe.training.checkpoint_steps) for job in jobs]
+        return trainer.fit(rows, steps=jobs[0].steps, checkpoints=checkpoints, advance=self.progress.advance)
+
+    def _objective(self, tuned: Trainable, rows: Sequence[TrainingRow], penalties: Penalties | None) -> Objective:
+        """Return the loss, with the teacher's states on these rows computed where it needs them."""
+        if penalties is not None and needs_teacher(penalties.weights) and self._teacher.prepare(tuned, rows):
+            self.progress.say("the teacher's states on these rows are computed and kept")
+        return objective_for(
+            self.base,
+            self._head,
+            self._teacher,
+            penalties,
+            self.process_group,
+            regression=self.recipe.head.regression,
+            teacher_head=kept_head(self.base, tuned.parameters.values()),
+        )
 
     def remarks(self, penalties: Penalties | None, encoder: Encoder, rows: Sequence[TrainingRow]) -> list[str]:
         """Return what a reader must know about head, penalties and shortened texts."""
