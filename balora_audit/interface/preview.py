@@ -78,15 +78,20 @@ def _cost(rows: Sequence[Mapping[str, Any]]) -> float | None:
 def _of_trial(plan: Plan, trial: Trial) -> list[Unit]:
     cost = costs.per_item(plan, f"score:{trial.validation.kind}")
     size = trial.validation.size
-    return [*_units(plan, trial.cell), ("score validation", trial.validation_key, None if cost is None else cost * size, size)]
+    return [
+        *_units(plan, trial.cell, together=True),
+        ("score validation", trial.validation_key, None if cost is None else cost * size, size),
+    ]
 
 
-def _units(plan: Plan, cell: Cell) -> list[Unit]:
+def _units(plan: Plan, cell: Cell, *, together: bool = False) -> list[Unit]:
     found: list[Unit] = []
     if cell.train_key is not None:
         training = cell.recipe.training
         items = (cell.context.steps or 0) * training.batch_size * training.accumulation
-        cost = costs.per_item(plan, f"train:{cell.context.method}")
+        single = costs.per_item(plan, f"train:{cell.context.method}")
+        cost = costs.per_item(plan, f"tune:{cell.context.method}") if together else None
+        cost = single if cost is None else cost
         found.append(("train", cell.train_key, None if cost is None else cost * items, items))
     again = ((f"{name}, again", key, cell.rebatched[name]) for name, key in cell.rebatched_keys.items())
     for name, key, request in (*((name, key, cell.requests[name]) for name, key in cell.score_keys.items()), *again):

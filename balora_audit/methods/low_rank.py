@@ -98,6 +98,15 @@ class LowRank(TunedMethod):
         layers = target_modules(base.model, adapter.target_modules, head=base.head)
         return workshop.keep(f"rows stay apart in {adapter.target_modules}", lambda: rows_stay_apart(base, layers))
 
+    def make_all(self, workshop: Workshop, jobs: Sequence[Job]) -> list[Made | UnitError]:
+        """Make the jobs together where they can be, else, or where that takes too much memory, one by one."""
+        if self.can_train_together(workshop, jobs):
+            try:
+                return self.make_together(workshop, jobs)
+            except UnitError as error:
+                workshop.progress.say(f"{error}; one adapter at a time")
+        return super().make_all(workshop, jobs)
+
     def make_together(self, workshop: Workshop, jobs: Sequence[Job]) -> list[Made | UnitError]:
         """Do :meth:`make` for several jobs with one pass through the base for all; return what each made, or how it failed.
 

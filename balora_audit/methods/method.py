@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
+from balora_audit.errors import UnitError
 from balora_audit.models.load import LoadedModel
 from balora_audit.models.placed import Placed
 from balora_audit.training.workshop import Job, Made, Recipe, Workshop
@@ -73,6 +74,16 @@ class Method(ABC):
         UnitError
             The training failed; other cells may still succeed.
         """
+
+    def make_all(self, workshop: Workshop, jobs: Sequence[Job]) -> list[Made | UnitError]:
+        """Do :meth:`make` for jobs of one training set that differ in their recipes; return what each made, or how it failed."""
+        found: list[Made | UnitError] = []
+        for job in jobs:
+            try:
+                found.append(self.make(workshop, job))
+            except UnitError as error:
+                found.append(error)
+        return found
 
     @abstractmethod
     def place(self, base: LoadedModel, folder: Path) -> AbstractContextManager[Placed]:

@@ -64,15 +64,20 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingGrid:
-    """The axes and the places on them that are tried: the same for every method.
+    """The axes and the places on them that are tried, round by round: the same for every method.
 
     With ``relative``, the learning rates are multiples of each method's own, since some have one of their own.
     """
 
     axes: Mapping[str, tuple[float, ...]]
     relative: bool
-    places: tuple[Place, ...]
+    rounds: tuple[tuple[Place, ...], ...]
     budget: int | None = None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """All places, those of the extensions last."""
+        return tuple(itertools.chain.from_iterable(self.rounds))
 
     def setting(self, place: Place, own_rate: float) -> Setting:
         """Return what is tried at a place for a method whose own learning rate is given."""
@@ -112,7 +117,7 @@ class SettingGrid:
                 added[(high + 1, *best[1:])] = None
         room = len(added) if self.budget is None else self.budget - len(self.places)
         new = tuple(place for place in added if place not in self.places)[:room]
-        return replace(self, places=(*self.places, *new)) if new else None
+        return replace(self, rounds=(*self.rounds, new)) if new else None
 
 
 def grid_of(config: AuditConfig) -> SettingGrid:
@@ -129,7 +134,7 @@ def grid_of(config: AuditConfig) -> SettingGrid:
         chosen = sorted(int(i) for i in np.random.default_rng([config.data_seed, 21]).choice(len(everything), size=most, replace=False))
     else:
         chosen = list(range(len(everything)))
-    return SettingGrid(axes=axes, relative=relative, places=tuple(everything[i] for i in chosen), budget=config.tune_budget)
+    return SettingGrid(axes=axes, relative=relative, rounds=(tuple(everything[i] for i in chosen),), budget=config.tune_budget)
 
 
 def applied(recipe: Recipe, setting: Setting) -> Recipe:

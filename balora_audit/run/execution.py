@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -136,17 +136,22 @@ class Execution:
                     publish(self.store, cell)
         self.process_group.broadcast(None)
 
-    def _try(self, trials: Sequence[Trial]) -> None:
-        """Train the candidates that are missing, and score the validation rows."""
-        todo = self.process_group.broadcast([trial.train_key for trial in trials if not adapter_is_there(self.store, trial.cell)])
-        chosen = [trial for trial in trials if trial.train_key in todo]
-        for number, trial in enumerate(chosen, start=1):
-            try:
-                worker = self._work()
-                with self._timed("tune"):
-                    worker.try_out(trial, f"trying {trial} ({number} of {len(chosen)})")
-            except UnitError as error:
-                self._lose(trial.train_key, "tune", [], error)
+    def _try(self, trials: Sequence[Trial], missing: Collection[str]) -> None:
+        """Train the groups of candidates in which one is missing, and score the validation rows."""
+        groups: dict[tuple[object, ...], list[Trial]] = {}
+        for trial in trials:
+            groups.setdefault(trial.group, []).append(trial)
+        missing = {trial.train_key for trial in trials if trial.train_key in missing and not adapter_is_there(self.store, trial.cell)}
+        # a group is trained anew as a whole: the rounding of its numbers depends on who was trained together
+        todo = self.process_group.broadcast([key for key, group in groups.items() if any(t.train_key in missing for t in group)])
+        for number, key in enumerate(todo, start=1):
+            group = groups[key]
+            rates = ", ".join(f"{trial.setting.rate:g}" for trial in group)
+            title = f"trying {group[0].method}, seed {group[0].cell.context.seed}, learning rates {rates} ({number} of {len(todo)})"
+            worker = self._work()
+            with self._timed("tune"):
+                for unit, error in worker.try_out(group, title).items():
+                    self._lose(unit, "tune", [], error)
             self.process_group.broadcast(None)
         for trial in self.process_group.assign(trials):
             if trial.train_key in self.lost or self.store.has(trial.validation_key):

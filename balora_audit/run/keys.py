@@ -36,11 +36,12 @@ class UnitKeys:
     device: str
     dtype: str
 
-    def training(self, method: Method, context: Context, recipe: Recipe) -> str | None:
-        """Return the content address of what a recipe makes for a cell; None for a base that needs no head."""
+    def training(self, method: Method, context: Context, recipe: Recipe, *, among: tuple[float, ...] = ()) -> str | None:
+        """Return the content address of what a recipe makes for a cell, `among` other learning rates in one pass; None for a bare base."""
         rows = {"rows": fingerprint(context.train), "task": self.dataset.task}
         parts = method.key(recipe, rows, context.seed, context.steps)
-        return None if parts is None else content_key(method.unit, {**self._environment(*method.modules), **parts})
+        together = {"among": among} if among else {}
+        return None if parts is None else content_key(method.unit, {**self._environment(*method.modules), **parts, **together})
 
     def scores(self, train_key: str | None, request: ScoreRequest) -> str:
         """Return the content address of the scores that a request asks of what was made."""

@@ -65,9 +65,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One candidate: a method under one setting and seed, trained on clean data, with its validation and a light battery of tests."""
+    """One candidate: a method under one setting and seed, trained on clean data, with its validation and a light battery of tests.
+
+    ``among`` are the learning rates of those that may be trained with it in one pass: the rounding of its numbers depends on them.
+    """
 
     setting: Setting
+    among: tuple[float, ...]
     cell: Cell
     validation: ScoreRequest
     validation_key: str
@@ -76,6 +80,11 @@ class Trial:
     def method(self) -> str:
         """Of which method it is a candidate."""
         return self.cell.context.method
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """What is equal for the candidates that may be trained with it."""
+        return self.method, self.cell.context.seed, self.setting.others, self.among
 
     @property
     def train_key(self) -> str:
@@ -109,8 +118,13 @@ class Layout:
         """Return how a method is trained: under a setting, or as configured."""
         return self.recipe if setting is None else applied(self.recipe, setting)
 
-    def cells(self, settings: Mapping[str, Setting]) -> tuple[tuple[Cell, ...], dict[str, dict[str, Any]]]:
-        """Return the cells, model by model, under the settings of their methods, and what the conditions changed."""
+    def cells(
+        self, settings: Mapping[str, Setting], chosen: Mapping[tuple[str, int], str]
+    ) -> tuple[tuple[Cell, ...], dict[str, dict[str, Any]]]:
+        """Return the cells, model by model, under the settings of their methods, and what the conditions changed.
+
+        `chosen` has the unit of the candidate that is a method's clean run under a seed.
+        """
         shown = (self._scored_twice(), self.config.seeds[0])
         recipes = {name: self.recipe_of(name, settings.get(name)) for name in self.methods}
         contexts, changed = self._contexts(recipes)
@@ -119,10 +133,11 @@ class Layout:
             recipe = recipes[context.method]
             folder = PurePosixPath("adapters", context.cell.folder)
             again = (context.method, context.seed) == shown
-            cells.append(self._cell(context, recipe, folder, self.probes, twice=again))
+            key = chosen.get((context.method, context.seed)) if context.condition.is_clean else None
+            cells.append(self._cell(context, recipe, folder, self.probes, twice=again, key=key))
         return tuple(cells), changed
 
-    def trial(self, method: str, setting: Setting, seed: int) -> Trial:
+    def trial(self, method: str, setting: Setting, seed: int, among: tuple[float, ...]) -> Trial:
         """Return a candidate."""
         recipe, rows = self.recipe_of(method, setting), self.dataset.rows(seed)
         context = self._context(
@@ -136,9 +151,11 @@ class Layout:
         )
         probes = {name: light for name, probe in self.probes.items() if (light := probe.battery) is not None}
         folder = PurePosixPath(CANDIDATES, method, setting.folder, f"seed{seed}")
-        cell = self._cell(replace(context, layers=(), extractor=None), recipe, folder, probes)
+        context = replace(context, layers=(), extractor=None)
+        key = self.keys.training(self.methods[method], context, recipe, among=among)
+        cell = self._cell(context, recipe, folder, probes, key=key)
         request = validation_request(self.dataset, self.recipe.head)
-        return Trial(setting=setting, cell=cell, validation=request, validation_key=self.keys.scores(cell.train_key, request))
+        return Trial(setting=setting, among=among, cell=cell, validation=request, validation_key=self.keys.scores(cell.train_key, request))
 
     def _light(self) -> AuditConfig:
         """Return the configuration of the battery: some kinds of noise, evenly chosen, at the middle severity."""
@@ -203,8 +220,17 @@ class Layout:
         trained = [name for name, method in self.methods.items() if method.trains]
         return (trained or list(self.methods))[-1] if self.config.numerical_floor else None
 
-    def _cell(self, context: Context, recipe: Recipe, folder: PurePosixPath, probes: Mapping[str, Probe], *, twice: bool = False) -> Cell:
-        train_key = self.keys.training(self.methods[context.method], context, recipe)
+    def _cell(
+        self,
+        context: Context,
+        recipe: Recipe,
+        folder: PurePosixPath,
+        probes: Mapping[str, Probe],
+        *,
+        twice: bool = False,
+        key: str | None = None,
+    ) -> Cell:
+        train_key = key or self.keys.training(self.methods[context.method], context, recipe)
         wanted = {name: probe.requests(context) for name, probe in probes.items()}
         requests = one_per_key(chain.from_iterable(wanted.values()), "probes")
         asked = {name: tuple(request.key for request in of_probe) for name, of_probe in wanted.items()}

@@ -133,18 +133,21 @@ class Plan:
         trials: dict[str, Trial] = {}
         for name in (name for name, method in self.methods.items() if method.trains):
             own = self.config.training.learning_rate_of(name)
-            for place in grid.places:
-                for seed in self.config.seeds:
-                    trial = self.layout.trial(name, grid.setting(place, own), seed)
-                    trials.setdefault(trial.train_key, trial)  # a setting that changes nothing for a method is no other candidate
-        settings = {
-            name: next(t.setting for t in trials.values() if t.method == name) for name in dict.fromkeys(t.method for t in trials.values())
-        }
-        return replace(self.with_settings(settings), grid=grid, trials=tuple(trials.values()), settled=False)
+            for places in grid.rounds:
+                settings = [grid.setting(place, own) for place in places]
+                for setting in settings:
+                    among = tuple(dict.fromkeys(other.rate for other in settings if other.others == setting.others))
+                    for seed in self.config.seeds:
+                        trial = self.layout.trial(name, setting, seed, among)
+                        trials.setdefault(trial.train_key, trial)  # a setting that changes nothing for a method is no other candidate
+        tried = replace(self, grid=grid, trials=tuple(trials.values()))
+        first = {name: next(t.setting for t in tried.trials if t.method == name) for name in tried.tuned}
+        return replace(tried.with_settings(first), settled=False)
 
     def with_settings(self, settings: Mapping[str, Setting], *, failed: Mapping[str, str] | None = None) -> Plan:
-        """Return the plan whose methods are trained with these settings."""
-        cells, changed = self.layout.cells(settings)
+        """Return the plan whose methods are trained with these settings; a candidate that has a method's setting is its clean run."""
+        chosen = {(t.method, t.cell.context.seed): t.train_key for t in self.trials if settings.get(t.method) == t.setting}
+        cells, changed = self.layout.cells(settings, chosen)
         return replace(self, cells=cells, changed=changed, settings=settings, failed=failed or {}, settled=True)
 
 
@@ -198,7 +201,7 @@ def make_plan(config: AuditConfig, *, convert: bool = True, say: Callable[[str],
         layers=choose_layers(config, model),
         extractor=choose_extractor(config, dataset),
     )
-    cells, changed = layout.cells({})
+    cells, changed = layout.cells({}, {})
     if config.tasks:
         suite_of(config).check(model.context_tokens, template=model.has_chat_template)
     plan = Plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,22 +44,22 @@ def settle(
     store: RunStore,
     *,
     lost: Lost,
-    work: Callable[[Sequence[Trial]], None] | None = None,
+    work: Callable[[Sequence[Trial], Collection[str]], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Plan | None:
     """Return the plan with a chosen setting for every method.
 
-    `work` trains and scores the candidates that are missing; without it, None where one is. A best learning rate at an end of the grid
-    extends it for all methods alike, at most twice; what was found before always leads to the same extensions.
+    `work` gets all candidates and the units of those that are missing, to train and score them; without it, None where one is. A best
+    learning rate at an end of the grid extends it for all methods alike, at most twice; what was found before leads to the same extensions.
     """
     if plan.grid is None:
         return plan
     for left in range(_MOST_ROUNDS, -1, -1):
-        missing = [trial for trial in plan.trials if not _done(trial, store, lost)]
+        missing = {trial.train_key for trial in plan.trials if not _done(trial, store, lost)}
         if missing and work is None:
             return None
         if missing and work is not None:
-            work(missing)
+            work(plan.trials, missing)
         bests = {method: best for method in plan.tuned if (best := _best(_tried(plan, store, lost, method))) is not None}
         wider = plan.grid.extended([best.setting.place for best in bests.values()]) if plan.grid is not None and left else None
         if wider is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from balora_audit.run.store import RunStore
 from balora_audit.scoring import Reader, ScoreRequest, score
 from balora_audit.training import teacher
 from balora_audit.training.process_group import ProcessGroup
-from balora_audit.training.workshop import Job, Made, Workshop
+from balora_audit.training.workshop import Job, Made, Output, Workshop
 
 __all__ = ["Worker", "adapter_folder", "adapter_is_there", "publish"]
 
@@ -122,41 +122,57 @@ class Worker:
         UnitError
             The loss diverged, memory ran out, or nothing was learned.
         """
-        method, key = self.plan.methods[cell.context.method], str(cell.train_key)
+        method, job = self.plan.methods[cell.context.method], self._job(cell, title)
+        start = time.perf_counter()
+        made = method.make(self.workshop, job)
+        self._keep(cell, made, job)
+        if made.passes:
+            costs.record(self.plan, f"train:{method.name}", time.perf_counter() - start, made.passes)
+        self._check_base(method.name)
+
+    def try_out(self, trials: Sequence[Trial], title: str) -> dict[str, UnitError]:
+        """Train candidates of one group, in one pass where that is possible; return what failed otherwise than for good, by unit.
+
+        A candidate that gives no model is recorded as such, since it would fail again.
+        """
+        method = self.plan.methods[trials[0].method]
+        jobs = [self._job(trial.cell, title) for trial in trials]
+        start = time.perf_counter()
+        outcomes = method.make_all(self.workshop, jobs)
+        failed: dict[str, UnitError] = {}
+        for trial, job, outcome in zip(trials, jobs, outcomes, strict=True):
+            if not isinstance(outcome, UnitError):
+                self._keep(trial.cell, outcome, job)
+                continue
+            self.progress.say(f"{trial} failed: {outcome}")
+            if not isinstance(outcome, TrainingFailed):
+                failed[trial.train_key] = outcome
+            elif self.process_group.is_main:
+                self.store.write(trial.validation_key, {"kind": "failed", "reason": str(outcome)})
+        passes = sum(outcome.passes for outcome in outcomes if not isinstance(outcome, UnitError))
+        costs.record(self.plan, f"tune:{method.name}", time.perf_counter() - start, passes)
+        self._check_base(method.name)
+        return failed
+
+    def _job(self, cell: Cell, title: str) -> Job:
         output = _Output(
             store=self.store,
             folder=self.store.folder / cell.folder,
-            checkpoints=self.store.partial(key),
+            checkpoints=self.store.partial(str(cell.train_key)),
             writes=self.process_group.is_main,
         )
-        start = time.perf_counter()
-        made = method.make(
-            self.workshop,
-            Job(train=cell.context.train, seed=cell.context.seed, title=title, output=output, steps=cell.context.steps, recipe=cell.recipe),
-        )
-        if made.passes:
-            costs.record(self.plan, f"train:{method.name}", time.perf_counter() - start, made.passes)
+        context = cell.context
+        return Job(train=context.train, seed=context.seed, title=title, output=output, steps=context.steps, recipe=cell.recipe)
+
+    def _keep(self, cell: Cell, made: Made, job: Job) -> None:
         if self.process_group.is_main:
-            self._note(key, made, output)
+            self._note(str(cell.train_key), made, job.output)
+
+    def _check_base(self, method: str) -> None:
         if self.base.current_weights() != self.base.weights:
-            raise ModelError(f"training {method.name} changed the base's weights; this is a defect, please report it")
+            raise ModelError(f"training {method} changed the base's weights; this is a defect, please report it")
 
-    def try_out(self, trial: Trial, title: str) -> None:
-        """Train a candidate; one that gives no model is recorded as such, since it would fail again.
-
-        Raises
-        ------
-        UnitError
-            Memory ran out.
-        """
-        try:
-            self.train(trial.cell, title)
-        except TrainingFailed as error:
-            self.progress.say(f"{trial} failed: {error}")
-            if self.process_group.is_main:
-                self.store.write(trial.validation_key, {"kind": "failed", "reason": str(error)})
-
-    def _note(self, key: str, made: Made, output: _Output) -> None:
+    def _note(self, key: str, made: Made, output: Output) -> None:
         record = {
             "kind": "train",
             "cell": {**made.cell, "adapter": output.folder.relative_to(self.store.folder).as_posix()},

@@ -50,7 +50,7 @@ def tuned(config, tmp_path_factory):
 def grid(rates=RATES, places=None, budget=None, **others):
     axes = {"learning_rate": rates, **others}
     default = tuple((i, *(0 for _ in others)) for i in range(len(rates)))
-    return SettingGrid(axes=axes, relative=False, places=places or default, budget=budget)
+    return SettingGrid(axes=axes, relative=False, rounds=(places or default,), budget=budget)
 
 
 # the grid
