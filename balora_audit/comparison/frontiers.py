@@ -70,13 +70,17 @@ def joined(candidates: Sequence[Candidate], seeds: Sequence[int], skill: Metric)
 
 
 def curves(candidates: Sequence[Candidate], seeds: Sequence[int], skill: Metric, probe: str, metric: str, slice: Slice) -> list[Curve]:
-    """Return a frontier as one curve for each seed; empty where no candidate has the number under all seeds."""
+    """Return a frontier as one curve for each seed; empty where no candidate has the number under all seeds.
+
+    What two models are compared on item by item, on those for which both qualify, is at equal skill already: it has no frontier.
+    """
     whole = [
         candidate
         for candidate in joined(candidates, seeds, skill)
         if all(candidate.score(seed, probe, metric, slice) is not None for seed in seeds)
     ]
-    if not whole:
+    first = whole[0].score(seeds[0], probe, metric, slice) if whole else None
+    if not whole or (isinstance(first, ItemScores) and first.common):
         return []
     found = []
     for seed in seeds:
