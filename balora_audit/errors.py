@@ -8,7 +8,7 @@
     ├── ModelError             a model, tokenizer or adapter cannot be used
     ├── StoreError             the run folder cannot be read or written
     ├── UnitError              one unit of work failed; the rest of the run goes on
-    │   └── TrainingFailed     training ended without a model, and would again
+    │   └── Unusable           what was trained can stand for no model, and would not if it were trained again
     └── NothingMeasured        the run ended without one measurement (exit code 5)
 
 Messages say what is wrong, where, and the way out. Wrong *arguments* of the pure functions
@@ -27,8 +27,8 @@ __all__ = [
     "ModelError",
     "NothingMeasured",
     "StoreError",
-    "TrainingFailed",
     "UnitError",
+    "Unusable",
     "near",
     "nearest",
     "unknown_name",
@@ -63,8 +63,8 @@ class UnitError(AuditError):
     exit_code = 3
 
 
-class TrainingFailed(UnitError):
-    """Training ended without a model, and would again: the loss diverged, or nothing was learned."""
+class Unusable(UnitError):
+    """What was trained can stand for no model, and would not if it were trained again: it diverged, learned nothing, gives no numbers."""
 
 
 class NothingMeasured(AuditError):

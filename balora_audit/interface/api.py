@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from balora_audit.config import AuditConfig, resolve
 from balora_audit.processes import is_main_process
 from balora_audit.progress import Progress
-from balora_audit.records import AuditRecord, Comparison, Measurement, read
+from balora_audit.records import AuditRecord, Comparison, FrontierPoint, Measurement, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,11 @@ class Audit:
     def comparisons(self) -> pd.DataFrame:
         """The paired comparisons, one row each, with the columns of `balora_audit.records.Comparison`."""
         return _frame(self.record.comparisons, Comparison)
+
+    @property
+    def frontiers(self) -> pd.DataFrame:
+        """Every candidate as a point of skill and flaw, one row each, with the columns of `balora_audit.records.FrontierPoint`."""
+        return _frame(self.record.frontiers, FrontierPoint)
 
     def table(self, kind: str = "comparisons", format: str = "markdown") -> str:
         """Return the ``comparisons`` or ``measurements`` with their intervals as a ``markdown`` or ``latex`` table."""

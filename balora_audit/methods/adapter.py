@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from balora_audit.errors import ConfigurationError, ModelError, UnitError
+from balora_audit.errors import ConfigurationError, ModelError, Unusable
 from balora_audit.methods.fast import adapted_forward
 from balora_audit.methods.tuned import Tuned
 from balora_audit.models.load import LoadedModel
@@ -205,7 +205,7 @@ def loaded(base: LoadedModel, folder: Path) -> Iterator[Callable[[], AbstractCon
     ------
     ModelError
         The folder is damaged, or no adapter of this base.
-    UnitError
+    Unusable
         The adapter is zero: it would be the base under another name.
     """
     from peft import PeftModel
@@ -250,7 +250,7 @@ def _refuse_zero(peft_model: Any, folder: Path) -> None:
             # An untrained anchored adapter cancels to rounding error, not to zero, hence the relative bound.
             if bool((b_OR @ a_RI).abs().max() > 1e-6 * (b_OR.abs() @ a_RI.abs()).max()):
                 return
-    raise UnitError(f"the adapter in {folder} is zero: it changes nothing, so it cannot stand for a fine-tuned model")
+    raise Unusable(f"the adapter in {folder} is zero: it changes nothing, so it cannot stand for a fine-tuned model")
 
 
 def adapter_changes(model: nn.Module) -> Iterator[WeightChange]:

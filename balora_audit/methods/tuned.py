@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from balora_audit.errors import TrainingFailed, unknown_name
+from balora_audit.errors import Unusable, unknown_name
 from balora_audit.methods.method import Method
 from balora_audit.penalties import PENALTIES, Penalties
 from balora_audit.training.descent import Diverged, TrainingLog
@@ -140,15 +140,15 @@ class TunedMethod(Method):
 
         Raises
         ------
-        TrainingFailed
+        Unusable
             Training diverged, and its last good state is kept; or it changed nothing.
         """
         if isinstance(outcome, Diverged):
             tuned.write_back()
             kept = job.output.keep_failed(tuned.save)
-            raise TrainingFailed(f"{outcome}; its last good state is kept in {kept}") from outcome
+            raise Unusable(f"{outcome}; its last good state is kept in {kept}") from outcome
         if tuned.change_norm() == 0:
-            raise TrainingFailed("training changed nothing: the adapter is what it started as")
+            raise Unusable("training changed nothing: the adapter is what it started as")
         tuned.write_back()
         job.output.write(tuned.save)
         cell = {

@@ -13,7 +13,7 @@ import balora_audit.records as records
 from balora_audit.comparison.attribution import attribution
 from balora_audit.comparison.compare import compare_all
 from balora_audit.comparison.frontiers import frontier_points
-from balora_audit.errors import NothingMeasured, StoreError, UnitError
+from balora_audit.errors import NothingMeasured, StoreError, UnitError, Unusable
 from balora_audit.files import write_atomic
 from balora_audit.probes.skill import SKILL_OF
 from balora_audit.progress import Progress, Silent
@@ -150,8 +150,9 @@ class Execution:
             title = f"trying {group[0].method}, seed {group[0].cell.context.seed}, learning rates {rates} ({number} of {len(todo)})"
             worker = self._work()
             with self._timed("tune"):
-                for unit, error in worker.try_out(group, title).items():
-                    self._lose(unit, "tune", [], error)
+                failed = worker.try_out(group, title)
+            for trial in (trial for trial in group if trial.train_key in failed):
+                self._lose(trial.train_key, "tune", [trial.cell], failed[trial.train_key])
             self.process_group.broadcast(None)
         for trial in self.process_group.assign(trials):
             if trial.train_key in self.lost or self.store.has(trial.validation_key):
@@ -160,8 +161,11 @@ class Execution:
                 worker = self._work()
                 with self._timed("tune"), worker.placed(trial.cell) as placed:
                     worker.score(trial.validation_key, trial.validation, placed)
+            except Unusable as error:
+                self.progress.say(f"{trial} failed: {error}")
+                self.store.write(trial.validation_key, {"kind": "failed", "reason": str(error)})
             except UnitError as error:
-                self._lose(trial.validation_key, "tune", [], error)
+                self._lose(trial.validation_key, "tune", [trial.cell], error)
         self._gather()
 
     def _lose_method(self, method: str, reason: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from balora_audit.errors import ModelError, TrainingFailed, UnitError
+from balora_audit.errors import ModelError, UnitError, Unusable
 from balora_audit.files import hash_files
 from balora_audit.models.load import load
 from balora_audit.models.placed import Placed
@@ -145,7 +145,7 @@ class Worker:
                 self._keep(trial.cell, outcome, job)
                 continue
             self.progress.say(f"{trial} failed: {outcome}")
-            if not isinstance(outcome, TrainingFailed):
+            if not isinstance(outcome, Unusable):
                 failed[trial.train_key] = outcome
             elif self.process_group.is_main:
                 self.store.write(trial.validation_key, {"kind": "failed", "reason": str(outcome)})

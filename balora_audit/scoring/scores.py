@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin, get_ty
 
 import numpy as np
 
-from balora_audit.errors import StoreError, UnitError
+from balora_audit.errors import StoreError, Unusable
 
 if TYPE_CHECKING:
     from balora_audit.scoring.reader import Reader
@@ -58,10 +58,10 @@ class Scores:
         return {}
 
     def require_finite(self, key: str) -> Self:
-        """Return the same; raise `UnitError` where a number is not finite, so that it cannot stand for a result."""
+        """Return the same; raise `Unusable` where a number is not finite, so that it cannot stand for a result."""
         for name, array in self.arrays().items():
             if not np.isfinite(array).all():
-                raise UnitError(f"the model gives {name.replace('_', ' ')} that are not finite on the set {key!r}")
+                raise Unusable(f"the model gives {name.replace('_', ' ')} that are not finite on the set {key!r}")
         return self
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from balora_audit.config import resolve
 from balora_audit.errors import ConfigurationError, DataError
+from balora_audit.interface.api import load
+from balora_audit.interface.preview import preview
 from balora_audit.run.candidates import Setting, SettingGrid, applied, grid_of
 from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
@@ -172,6 +174,13 @@ def test_frontiers_have_every_candidate_with_intervals(tuned):
         assert chosen.skill == next(m.value for m in record.measurements if (m.method, m.metric) == (cell.method, "accuracy"))
 
 
+def test_frontiers_are_a_frame(tuned):
+    record, folder = tuned
+    frame = load(folder).frontiers
+    assert len(frame) == len(record.frontiers) > 0
+    assert set(frame["setting"]) == {c.setting for c in record.tuning.candidates}
+
+
 def test_flaws_between_tuned_models_are_decided_at_equal_skill(tuned):
     record, _ = tuned
     row = next(row for row in record.comparisons if row.claim == "balora-vs-lora:drift/kl_per_token@clean")
@@ -212,6 +221,17 @@ def test_what_is_found_in_the_store_leads_to_the_same_choice(tuned, config):
     assert settle(plan, RunStore(folder / "elsewhere"), lost={}) is None
     cell = next(cell for cell in known.cells if cell.id.method == "lora")
     assert adapter_is_there(RunStore(folder), cell)
+
+
+def test_the_preview_counts_the_candidates_and_knows_the_choice_once_it_is_made(tuned, config, tmp_path):
+    record, folder = tuned
+    before, after = preview(make_plan(config()), tmp_path / "new"), preview(make_plan(config()), folder)
+    assert before["tuning"]["candidates"] == 4
+    assert before["tuning"]["chosen"] is None
+    assert after["tuning"]["chosen"] == record.tuning.choices
+    assert after["planned"] == after["cached"] == record.units.planned
+    assert after["tuning"]["seconds"] == after["seconds"] == 0
+    assert preview(make_plan(config(tune=False)), tmp_path / "new")["tuning"] is None
 
 
 def test_validation_rows_are_neither_trained_nor_tested_on(config):
