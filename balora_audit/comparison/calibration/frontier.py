@@ -3,13 +3,12 @@
 Two methods that have the same flaw at each skill, but need learning rates that differ by a factor (as LoRA and PiSSA do), are equal in all
 that matters. At one common rate one of them is more skilled, so that it also has more of whatever grows with skill.
 
-Shapes: N item, M text, P point of a method's grid.
+Shapes: N item.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, cast
@@ -18,8 +17,8 @@ import numpy as np
 from scipy.stats import norm
 
 from balora_audit.cells import CellId
+from balora_audit.comparison.calibration.flaws import FLAWS, TEST_ITEMS
 from balora_audit.comparison.calibration.kind import item_names, normal_items
-from balora_audit.comparison.calibration.simulate import KINDS
 from balora_audit.comparison.claims import margin_of
 from balora_audit.comparison.compare import compare_all
 from balora_audit.comparison.frontiers import Candidate
@@ -28,53 +27,21 @@ from balora_audit.probes import PROBES, Context, Findings
 from balora_audit.probes.skill import ACCURACY, SKILL
 from balora_audit.records import Claim, Comparison, Verdict
 from balora_audit.slices import ALL, CLEAN
-from balora_audit.stats import ItemScores, Jackknife, wilson
+from balora_audit.stats import ItemScores, wilson
 from balora_audit.stats.items import FloatArray
 
-__all__ = ["FLAWS", "Tuned", "skill_at", "tuned_cell", "tuned_cells"]
+__all__ = ["Tuned", "skill_at", "tuned_cell", "tuned_cells"]
 
 RATIOS = (1.0, 2.5, 5.0)
 """By what factor the candidate's learning rates act more strongly than the baseline's."""
 
 _GRID = (2e-4, 5e-4, 1.25e-3, 3.1e-3)
-_ITEMS, _TEXTS, _ROWS = 384, 72, 160
 _RESAMPLES = 300
 _MODELS = ("lora", "balora")
 _SEED_SKILL = 0.08
 """Standard deviation over seeds of a checkpoint's skill, on the probit scale: it moves along its frontier."""
 
 _FINDS: tuple[Verdict, ...] = ("supported", "contradicted")
-
-Drawn = ItemScores | Jackknife
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flaw:
-    """What is asked of two tuned methods.
-
-    Parameters
-    ----------
-    probe, metric
-        The record that stands for it, with its margin and its direction.
-    at : callable
-        Skill → flaw: the one frontier of both methods.
-    draw : callable
-        (truth, what all models share of the items, generator) → one model's evidence.
-    shared : callable
-        Generator → what all models share of the items.
-    gap : float
-        A clear vertical gap, to be found.
-    between : float
-        Standard deviation over seeds of a checkpoint's flaw at its skill, where there are several.
-    """
-
-    probe: str
-    metric: str
-    at: Callable[[float], float]
-    draw: Callable[[float, FloatArray, np.random.Generator], Drawn]
-    shared: Callable[[np.random.Generator], FloatArray]
-    gap: float
-    between: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +114,7 @@ def _share(successes: int, n: int) -> list[float] | None:
 
 
 def _audit(config: AuditConfig, claim: Claim, cell: Tuned, rng: np.random.Generator) -> Comparison:
-    easy_N, shared = normal_items(_ITEMS, rng), FLAWS[cell.flaw].shared(rng)
+    easy_N, shared = normal_items(TEST_ITEMS, rng), FLAWS[cell.flaw].shared(rng)
     frontiers = {
         method: _candidates(method, ratio, gap, cell, easy_N, shared, rng)
         for method, ratio, gap in ((claim.baseline, 1.0, 0.0), (claim.candidate, cell.ratio, cell.planted))
@@ -187,8 +154,8 @@ def _checkpoint(
     flaw = FLAWS[cell.flaw]
     skill = float(norm.cdf(norm.ppf(mean_skill) + _SEED_SKILL * rng.normal()))
     off = flaw.between * float(rng.normal()) if cell.seeds > 1 else 0.0
-    right_N = easy_N + rng.normal(0, 0.4, _ITEMS) < norm.ppf(skill) * np.sqrt(1.16)
-    answers = ItemScores.mean_of(item_names(_ITEMS), right_N.astype(np.float64))
+    right_N = easy_N + rng.normal(0, 0.4, TEST_ITEMS) < norm.ppf(skill) * np.sqrt(1.16)
+    answers = ItemScores.mean_of(item_names(TEST_ITEMS), right_N.astype(np.float64))
     drawn = flaw.draw(flaw.at(skill) + gap + off, shared, rng)
     # a context serves the measurements only, which no comparison of these metrics reads
     context = cast(Context, None)
@@ -196,61 +163,3 @@ def _checkpoint(
         SKILL.name: Findings(context, SKILL, scores={(ACCURACY.name, CLEAN): answers}),
         flaw.probe: Findings(context, PROBES[flaw.probe], scores={(flaw.metric, ALL): drawn}),
     }
-
-
-def _items(rng: np.random.Generator) -> FloatArray:
-    return normal_items(_ITEMS, rng)
-
-
-def _rate(truth: float, flawed_N: FloatArray, rng: np.random.Generator) -> ItemScores:
-    """Draw a rate on the test items themselves."""
-    hit_N = flawed_N + rng.normal(0, 0.6, len(flawed_N)) < norm.ppf(truth) * np.sqrt(1.36)
-    return ItemScores.mean_of(item_names(len(flawed_N)), hit_N.astype(np.float64))
-
-
-def _texts(rng: np.random.Generator) -> FloatArray:
-    return normal_items(_TEXTS, rng)
-
-
-def _per_token(truth: float, hard_M: FloatArray, rng: np.random.Generator) -> ItemScores:
-    """Draw a mean per token of texts that are no test items, log-normal from text to text."""
-    tokens_M = np.asarray(24.0 + np.arange(len(hard_M)) % 80, dtype=np.float64)
-    value_M = max(truth, 0.0) * np.exp(0.5 * hard_M + 0.15 * rng.normal(size=len(hard_M)) - (0.25 + 0.0225) / 2)
-    names = tuple(f"text {index}" for index in range(len(hard_M)))
-    return ItemScores(ids=names, numerators=(value_M * tokens_M)[None], denominators=tokens_M[None])
-
-
-def _features(rng: np.random.Generator) -> FloatArray:
-    return KINDS["jackknife"].items(_ROWS, rng)
-
-
-def _rank(truth: float, z_ND: FloatArray, rng: np.random.Generator) -> Jackknife:
-    """Draw the effective rank of features whose spectrum falls as skill rises."""
-    flat = float(np.interp(truth, _RANKS, _FLATNESS))
-    return cast(Jackknife, KINDS["jackknife"].draw(z_ND, flat, rng))
-
-
-_FLATNESS = np.linspace(-3.0, 1.8, 97)
-_RANKS = np.array([KINDS["jackknife"].truth(flat) for flat in _FLATNESS])
-"""The effective rank of eight features rises with how flat their spectrum is."""
-
-
-FLAWS: dict[str, Flaw] = {
-    "flips": Flaw(
-        probe="imbalance", metric="counterfactual_flip_rate", at=lambda s: 0.08 + 0.5 * max(0.0, s - 0.4) ** 1.5,
-        draw=_rate, shared=_items, gap=0.12, between=0.015,
-    ),
-    "KL": Flaw(
-        probe="drift", metric="kl_per_token", at=lambda s: 0.05 * float(np.exp(11 * (s - 0.6))),
-        draw=_per_token, shared=_texts, gap=0.15, between=0.015,
-    ),
-    "noise": Flaw(
-        probe="noise", metric="accuracy_under_noise", at=lambda s: 0.3 + 0.75 * (s - 0.35),
-        draw=_rate, shared=_items, gap=-0.1, between=0.015,
-    ),
-    "rank": Flaw(
-        probe="collapse", metric="general_effective_rank", at=lambda s: 6.4 - 2.5 * (s - 0.45),
-        draw=_rank, shared=_features, gap=-0.8, between=0.1,
-    ),
-}  # fmt: skip
-"""By the name on the page."""
