@@ -130,6 +130,8 @@ def _doses(config: AuditConfig, method: str, candidates: Sequence[Candidate], sk
         by_weight: dict[float, list[Candidate]] = {}
         for candidate in joined(candidates, config.seeds, skill):
             by_weight.setdefault(dict(candidate.others)[axis], []).append(candidate)
+        if not by_weight:  # no candidate's skill is known
+            continue
         least, *larger = sorted(by_weight)
         for weight in larger:
             for number in about:

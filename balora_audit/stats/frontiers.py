@@ -193,7 +193,8 @@ class Levels:
 def common_levels(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> Levels:
     """Return the exact means of C polylines, each (R, K_c), over the range of x that all of them cover.
 
-    Points are joined in order of x; where several have one x, the polyline jumps. A range of a single x takes the values there.
+    Points are joined in order of x; those of one x are one point with their mean y, which is what the two orders of points that all but
+    have one x give on average. A range of a single x takes the values there.
 
     Examples
     --------
@@ -201,9 +202,9 @@ def common_levels(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> Levels:
     >>> common_levels([x, x + 0.5], [y, y]).means_RC
     array([[0.75, 0.25]])
     """
-    orders = [np.lexsort((y, x)) for x, y in zip(xs, ys, strict=True)]
+    orders = [np.argsort(x, axis=1, kind="stable") for x in xs]
     xs = [np.take_along_axis(x, order, 1) for x, order in zip(xs, orders, strict=True)]
-    ys = [np.take_along_axis(y, order, 1) for y, order in zip(ys, orders, strict=True)]
+    ys = [_levelled(x, np.take_along_axis(y, order, 1)) for x, y, order in zip(xs, ys, orders, strict=True)]
     low_R = np.max([x[:, 0] for x in xs], axis=0)
     high_R = np.min([x[:, -1] for x in xs], axis=0)
     width_R = high_R - low_R
@@ -218,6 +219,13 @@ def common_levels(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> Levels:
     return Levels(
         means_RC=np.where((width_R >= 0)[:, None], np.stack(means, axis=1), np.nan), low_R=low_R, high_R=high_R, bows_RC=np.stack(bows, 1)
     )
+
+
+def _levelled(x_RK: FloatArray, y_RK: FloatArray) -> FloatArray:
+    """Return the mean y of the points that have the same x, for each point."""
+    same_RKK = (x_RK[:, :, None] == x_RK[:, None, :]).astype(np.float64)
+    count_RK = same_RKK.sum(axis=2)
+    return np.where(count_RK > 1, (same_RKK * y_RK[:, None, :]).sum(axis=2) / np.maximum(count_RK, 1), y_RK)
 
 
 def _along(x_RK: FloatArray, y_RK: FloatArray, at_RQ: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -6,6 +6,7 @@ Shapes: N item, R replicate, K statistic, G group of items.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,15 +32,13 @@ class JointDraws:
     """
 
     def __init__(self, evidence: Sequence[Evidence], n_resamples: int, *, seed: int) -> None:
-        self._count, self._seed = n_resamples, seed
         self._places: dict[str, tuple[int, int]] = {}
         """Item → its population and place in it."""
         populations = _populations([found.ids for found in evidence if isinstance(found, ItemScores)])
         for number, ids in enumerate(populations):
             self._places |= {item: (number, place) for place, item in enumerate(ids)}
-        self._weights = [
-            bootstrap_weights(len(ids), n_resamples, np.random.default_rng([seed, number])) for number, ids in enumerate(populations)
-        ]
+        self._populations = [tuple(ids) for ids in populations]
+        self._weights = [_weights(len(ids), n_resamples, seed, number) for number, ids in enumerate(populations)]
         groups = {len(found.left_out) for found in evidence if isinstance(found, Jackknife)}
         self._normal = {count: np.random.default_rng([seed, 2**31, count]).normal(size=(n_resamples, count)) for count in sorted(groups)}
         sizes = [*(len(ids) for ids in populations), *groups]
@@ -54,8 +53,18 @@ class JointDraws:
         if isinstance(found, Jackknife):
             return np.asarray(found.estimate + self._normal[len(found.left_out)] @ found.deviations)
         number = self._places[found.ids[0]][0]
+        if found.ids == self._populations[number]:
+            return found.values(self._weights[number])
         chosen = [self._places[item][1] for item in found.ids]
         return found.values(self._weights[number][:, chosen])
+
+
+@lru_cache(maxsize=8)
+def _weights(n_items: int, n_resamples: int, seed: int, population: int) -> FloatArray:
+    """Return the weights of a population's items, which every claim about as many items shares: drawing them is most of the work."""
+    weights_RN = bootstrap_weights(n_items, n_resamples, np.random.default_rng([seed, population]))
+    weights_RN.flags.writeable = False
+    return weights_RN
 
 
 def _populations(of: Sequence[tuple[str, ...]]) -> list[list[str]]:

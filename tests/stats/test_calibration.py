@@ -8,6 +8,8 @@ from statsmodels.stats.proportion import proportions_ztest
 from typer.testing import CliRunner
 
 from balora_audit.comparison.calibration import calibrate, write
+from balora_audit.comparison.calibration.flaws import FLAWS
+from balora_audit.comparison.calibration.page import lines
 from balora_audit.comparison.calibration.simulate import KINDS, method_truth
 from balora_audit.interface.cli import app
 from balora_audit.progress import Silent
@@ -41,6 +43,25 @@ def test_a_larger_planted_effect_gives_a_larger_difference(found, seeds):
         deltas = [row["delta"] for row in found["power"] if (row["kind"], row["seeds"]) == (kind, seeds)]
         assert deltas == sorted(deltas)
         assert deltas[-1] > deltas[0]
+
+
+@pytest.mark.slow
+def test_methods_of_one_frontier_are_told_apart_by_single_rates_and_not_at_equal_skill(found):
+    null = [row for row in found["tuned"] if row["planted"] == 0]
+    assert {row["seeds"] for row in null} == {1, 3}
+    assert [row for row in null if row["verdict"][1] > 0.05] == []
+    assert min(row["any_single_rate"][0] for row in null if row["seeds"] == 1) > 0.8
+    assert [row for row in found["tuned"] if row["coverage"][2] < 0.90] == []
+
+
+@pytest.mark.slow
+def test_a_planted_gap_of_frontiers_is_found_and_is_of_its_size(found):
+    planted = [row for row in found["tuned"] if row["planted"]]
+    assert min(row["power"][0] for row in planted) > 0.5
+    for row in planted:
+        assert row["delta"] == pytest.approx(row["planted"], rel=0.2)
+    table = [line for line in lines(found) if line.startswith(("| flips |", "| KL |"))]
+    assert len(table) == len(found["tuned"])
 
 
 @pytest.mark.slow
@@ -83,6 +104,17 @@ def test_the_known_truth_of_the_jackknife_is_what_a_large_sample_gives():
     rng = np.random.default_rng(1)
     kind = KINDS["jackknife"]
     assert kind.draw(kind.items(20_000, rng), 0.3, rng).estimate == pytest.approx(kind.truth(0.3), abs=0.03)
+
+
+@pytest.mark.parametrize("name", sorted(FLAWS))
+def test_the_known_flaw_at_a_skill_is_what_many_draws_give(name):
+    rng = np.random.default_rng(6)
+    flaw = FLAWS[name]
+    truth = flaw.at(0.7) + flaw.gap
+    drawn = [flaw.draw(truth, flaw.shared(rng), rng) for _ in range(300)]
+    values = [one.estimate if isinstance(one, Jackknife) else one.value() for one in drawn]
+    bias = 0.15 if name == "rank" else 0.0  # an effective rank of few rows is lower than that of many
+    assert np.mean(values) == pytest.approx(truth, abs=4 * np.std(values) / np.sqrt(300) + bias)
 
 
 def test_the_truth_of_a_method_is_the_mean_over_seeds():

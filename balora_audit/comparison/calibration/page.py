@@ -1,4 +1,4 @@
-"""The calibration's page and figures: plain Markdown and SVG, the same bytes for the same numbers."""
+"""The calibration's page: plain Markdown, the same bytes for the same numbers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from balora_audit.comparison.calibration.figures import HIGH, LEVEL, LOW, coverage_dots, power_chart
 from balora_audit.files import write_atomic
 from balora_audit.stats import wilson
 
 __all__ = ["lines", "write"]
 
-_COLOURS = ("#1b6ca8", "#c2571a", "#3c8d40", "#8a4fa3")
-_LOW, _HIGH, _LEVEL = 0.90, 0.97, 0.05
 _INTRO = """# Calibration
 
 Simulated audits with a known truth, judged by the same code as real ones (`comparison.compare.compare_all`). Items have their own
@@ -57,6 +56,41 @@ probit scale) and a baseline, 384 items. By its own interval such a claim judges
 audit decides it on survival where skills are unequal. With no difference planted every *supported* and *contradicted* is false.
 """
 
+_TUNED = """Two methods on one and the same frontier: they have the same flaw at equal skill, but the candidate's learning rates act more
+strongly by some factor, as PiSSA's do beside LoRA's. Each is trained at four rates, 2e-4 to 3.1e-3, tested on 384 items, and brings an
+accuracy of .49 to .81 at a factor of 1. A claim is decided on the mean vertical gap of the two frontiers over the skills that both reach.
+With no gap planted every *supported* and *contradicted* is false: those of the matched difference, of the difference between each
+method's own best rate, and of the models trained at one common rate (the share of all four, and how often at least one of them is).
+
+| flaw | what it stands for |
+|---|---|
+| flips | a rate on the test items that rises with skill, such as flips with the gender |
+| KL | a mean per token of 72 other texts that grows exponentially with skill, from .05 at an accuracy of .60 to .8 at .85 |
+| noise | an accuracy under noise that rises with skill |
+| rank | the effective rank of features, a jackknife, that falls with skill |
+
+With one seed the checkpoints lie on the frontier; with three each lies off it by chance, and the truth is that of the methods.
+Coverage is that of the planted gap by the interval of the matched difference.
+"""
+
+
+def _tuned(rows: list[dict[str, Any]]) -> list[str]:
+    """Return how often each design gives a verdict between methods of one frontier, and between those with a gap."""
+    table = [
+        "| flaw | factor | seeds | planted | verdict at equal skill | right verdict | own best | single rates | any single rate "
+        "| coverage | mean Δ | half width | withheld |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        wrong = row["planted"] == 0 and row["verdict"][1] > LEVEL
+        said = [
+            f"{_said(row['verdict'])}{_mark(wrong)}", _said(row["power"]) if row["power"] else "–", _said(row["own_best"]),
+            f"{100 * row['single_rates']:.1f} %", _said(row["any_single_rate"]), f"{_said(row['coverage'])}{_mark(_missed(row))}",
+        ]  # fmt: skip
+        sizes = ["none" if row[of] is None else f"{row[of]:.4f}" for of in ("delta", "half_width")]
+        table.append(_line(row["flaw"], f"{row['ratio']:g}", row["seeds"], f"{row['planted']:g}", *said, *sizes, row["withheld"]))
+    return table
+
 
 def _matched(rows: list[dict[str, Any]]) -> list[str]:
     """Return how often each verdict is given, by the claim's own interval and as it is decided."""
@@ -71,7 +105,11 @@ def _matched(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def lines(found: dict[str, Any]) -> list[str]:
-    """Return the table of the planted and the null cells, as Markdown."""
+    """Return the tables of the planted and the null cells, and of tuned methods, as Markdown."""
+    return [*_cells(found), "", *_tuned(found["tuned"])]
+
+
+def _cells(found: dict[str, Any]) -> list[str]:
     table = [
         "| statistic | items | seeds | planted | τ | coverage | excludes 0 | verdict at the default margin | withheld |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -103,18 +141,19 @@ def write(found: dict[str, Any], out: Path) -> list[Path]:
         _INTRO.format(**found),
         "## In short\n", *_summary(found), "\n![Coverage](calibration/coverage.svg)\n",
         "## Power and dose–response on 150 items\n", _POWER, *drawings, "", *dose,
-        "\n## Coverage and false findings, every cell\n", *lines(found),
+        "\n## Coverage and false findings, every cell\n", *_cells(found),
         "\n## Intervals of one model\n", *single,
         "\n## Claims at unequal skill\n", _MATCHED, *_matched(found["matched"]),
+        "\n## Tuned methods at equal skill\n", _TUNED, *_tuned(found["tuned"]),
     ]  # fmt: skip
     written = {
         out / "calibration.json": json.dumps(found, indent=1, sort_keys=True, allow_nan=False),
         out / "calibration.md": "\n".join(parts),
-        figures / "coverage.svg": _dots(found["cells"]),
+        figures / "coverage.svg": coverage_dots(found["cells"]),
     }
     for kind in kinds:
         rows = [row for row in found["power"] if row["kind"] == kind]
-        written[figures / f"power-{kind}.svg"] = _chart(rows, kind)
+        written[figures / f"power-{kind}.svg"] = power_chart(rows, kind)
     for path, text in written.items():
         write_atomic(path, text + "\n")
     return list(written)
@@ -133,8 +172,8 @@ def _summary(found: dict[str, Any]) -> list[str]:
         table.append(_line(seeds, *spans, _said(pooled)))
     rows = [row for row in (*found["cells"], *found["single"]) if row["coverage"]]
     parts = {
-        "too narrow": [row for row in rows if row["coverage"][2] < _LOW],
-        "too wide": [row for row in rows if row["coverage"][1] > _HIGH],
+        "too narrow": [row for row in rows if row["coverage"][2] < LOW],
+        "too wide": [row for row in rows if row["coverage"][1] > HIGH],
         "too many false findings": [row for row in rows if _false(row)],
     }
     told = [f"{name}: {'; '.join(map(_named, bad)) or 'none'}" for name, bad in parts.items()]
@@ -148,11 +187,11 @@ def _named(row: dict[str, Any]) -> str:
 
 
 def _missed(row: dict[str, Any]) -> bool:
-    return bool(row["coverage"]) and (row["coverage"][2] < _LOW or row["coverage"][1] > _HIGH)
+    return bool(row["coverage"]) and (row["coverage"][2] < LOW or row["coverage"][1] > HIGH)
 
 
 def _false(row: dict[str, Any]) -> bool:
-    return row.get("effect") == 0 and bool(row["excludes_zero"]) and row["excludes_zero"][1] > _LEVEL
+    return row.get("effect") == 0 and bool(row["excludes_zero"]) and row["excludes_zero"][1] > LEVEL
 
 
 def _line(*cells: object) -> str:
@@ -169,69 +208,3 @@ def _span(shares: list[float]) -> str:
 
 def _said(share: list[float] | None) -> str:
     return f"{100 * share[0]:.1f} % [{100 * share[1]:.1f}, {100 * share[2]:.1f}]" if share else "none given"
-
-
-def _chart(rows: list[dict[str, Any]], kind: str) -> str:
-    """Return an SVG of how often an effect is found, against its size; one line for each number of seeds."""
-    effects = sorted({row["effect"] for row in rows})
-    across = {effect: 70 + 380 * (index + 0.5) / len(effects) for index, effect in enumerate(effects)}
-    parts = [
-        *_frame(f"Power: {kind}", "planted effect", "interval excludes 0", (0.0, 0.5, 1.0), (_LEVEL,), 0.0, 450),
-        *(f'<text x="{px:.1f}" y="278" text-anchor="middle">{effect:g}</text>' for effect, px in across.items()),
-    ]
-    for index, seeds in enumerate(dict.fromkeys(row["seeds"] for row in rows)):
-        points = []
-        for row in rows:
-            if row["seeds"] == seeds and row["excludes_zero"]:
-                px = across[row["effect"]] + 4 * (index - 2)
-                points.append(f"{px:.1f},{_height(row['excludes_zero'][0], 0.0):.1f}")
-                parts.append(_whisker(px, row["excludes_zero"], 0.0, _COLOURS[index]))
-        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{_COLOURS[index]}" stroke-width="2"/>')
-        parts.append(_key(465, index, f"{seeds} seed{'s' if seeds > 1 else ''}"))
-    return "\n".join([*parts, "</svg>"])
-
-
-def _dots(rows: list[dict[str, Any]]) -> str:
-    """Return an SVG of the coverage of every cell: statistics side by side, one colour for each number of seeds."""
-    kinds = list(dict.fromkeys(row["kind"] for row in rows))
-    counts = sorted({row["seeds"] for row in rows})
-    floor, width = 0.8, 900 / len(kinds)
-    parts = _frame("Coverage of every cell", "statistic", "coverage", (0.8, 0.9, 1.0), (_LOW, 0.95, _HIGH), floor, 970)
-    for place, kind in enumerate(kinds):
-        left = 70 + width * place
-        parts.append(f'<text x="{left + width / 2:.1f}" y="278" text-anchor="middle">{kind.replace("_", " ")}</text>')
-        mine = [row for row in rows if row["kind"] == kind and row["coverage"]]
-        for index, row in enumerate(sorted(mine, key=lambda row: (row["seeds"], row["n"], row["effect"], row["tau"]))):
-            px = left + width * (index + 1) / (len(mine) + 1)
-            colour = _COLOURS[counts.index(row["seeds"])]
-            parts.append(_whisker(px, row["coverage"], floor, colour))
-            parts.append(f'<circle cx="{px:.1f}" cy="{_height(row["coverage"][0], floor):.1f}" r="1.6" fill="{colour}"/>')
-    parts += [_key(985, index, f"{seeds} seed{'s' if seeds > 1 else ''}") for index, seeds in enumerate(counts)]
-    return "\n".join([*parts, "</svg>"])
-
-
-def _frame(
-    title: str, x_title: str, y_title: str, ticks: tuple[float, ...], guides: tuple[float, ...], floor: float, right: int
-) -> list[str]:
-    """Return the opening of an SVG with its axes; `floor` is the share at the foot of the vertical one."""
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right + 90} 310" font-family="sans-serif" font-size="12" role="img">',
-        f"<title>{title}</title>",
-        f'<rect width="{right + 90}" height="310" fill="white"/>',
-        f'<path d="M70 30V260H{right}" fill="none" stroke="#444"/>',
-        f'<text x="{(70 + right) / 2:.0f}" y="300" text-anchor="middle">{x_title}</text><text x="70" y="20">{y_title}</text>',
-    ]
-    parts += [f'<text x="62" y="{_height(share, floor) + 4:.1f}" text-anchor="end">{100 * share:.0f} %</text>' for share in ticks]
-    return parts + [f'<path d="M70 {_height(share, floor):.1f}H{right}" stroke="#999" stroke-dasharray="4 3"/>' for share in guides]
-
-
-def _height(share: float, floor: float) -> float:
-    return 260 - 230 * (max(floor, share) - floor) / (1 - floor)
-
-
-def _whisker(px: float, share: list[float], floor: float, colour: str) -> str:
-    return f'<path d="M{px:.1f} {_height(share[1], floor):.1f}V{_height(share[2], floor):.1f}" stroke="{colour}" stroke-opacity="0.6"/>'
-
-
-def _key(px: int, index: int, label: str) -> str:
-    return f'<text x="{px}" y="{45 + 18 * index}" fill="{_COLOURS[index]}">{label}</text>'

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from balora_audit.cells import CellId
+from balora_audit.comparison.calibration.frontier import tuned_cell, tuned_cells
 from balora_audit.comparison.calibration.kind import Kind
 from balora_audit.comparison.calibration.matched import GAPS, matched_cell
 from balora_audit.comparison.calibration.simulate import KINDS, method_truth
@@ -65,7 +66,8 @@ def calibrate(audits: int, seed: int, progress: Progress, *, fast: bool = False)
     ]
     single = [(name, n) for name, kind in kinds.items() for n in _sizes(kind, sizes)]
     unequal = [(gap, planted) for planted in (0.0, PLANTED) for gap in (GAPS if not fast else GAPS[::2])]
-    progress.stage("simulated audits", len(cells) + len(powers) + len(single) + len(unequal), "cells")
+    tuned = tuned_cells(fast=fast)
+    progress.stage("simulated audits", len(cells) + len(powers) + len(single) + len(unequal) + len(tuned), "cells")
     found: dict[str, Any] = {
         "audits": audits,
         "seed": seed,
@@ -86,6 +88,11 @@ def calibrate(audits: int, seed: int, progress: Progress, *, fast: bool = False)
     found["matched"] = []
     for gap, planted in unequal:
         found["matched"].append(matched_cell(gap, planted, audits, _generator(seed, "matched", gap, planted)))
+        progress.advance()
+    found["tuned"] = []
+    for one in tuned:
+        rng = _generator(seed, f"tuned {one.flaw}", one.ratio, one.seeds, abs(one.planted))
+        found["tuned"].append(tuned_cell(one, audits, rng))
         progress.advance()
     return found
 
