@@ -32,15 +32,19 @@ from balora_audit.training.teacher import Teacher
 
 __all__ = [
     "CLASSIFIERS",
+    "LEARNING_RATE",
+    "MAX_GRAD_NORM",
     "RANK",
     "VARIANTS",
     "Runner",
     "Setting",
     "arguments",
     "classifier_setting",
+    "loaded",
     "make_batches",
     "make_labelled",
     "plain_model",
+    "rows_of",
 ]
 
 RANK = 16
@@ -154,7 +158,7 @@ def ours(method: str, setting: Setting, *, forget: bool = False) -> Runner:
     middle, steps = 500, 1000  # of the staged schedule: every term has its weight there
 
     def step(batch: Batch) -> float:
-        return trainer.step([_rows(batch)], middle, steps)["task"]
+        return trainer.step([rows_of(batch)], middle, steps)["task"]
 
     return Runner(step, teacher.forget if forget else lambda: None)
 
@@ -210,7 +214,7 @@ def make_labelled(setting: Setting, rows: int, length: int, count: int = BATCHES
 _encoded: dict[int, tuple[Batch, list[TrainingRow]]] = {}  # holds the batch too, so that its id stays its own
 
 
-def _rows(batch: Batch) -> list[TrainingRow]:
+def rows_of(batch: Batch) -> list[TrainingRow]:
     """Return a batch as this package's rows; encoding is done once, as the Trainer's collator is not timed either."""
     if id(batch) not in _encoded:
         rows = []
