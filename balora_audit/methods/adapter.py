@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from balora_audit.errors import ConfigurationError, ModelError, UnitError
+from balora_audit.errors import ConfigurationError, ModelError, TrainingFailed
 from balora_audit.methods.fast import adapted_forward
 from balora_audit.methods.tuned import Tuned
 from balora_audit.models.load import LoadedModel
@@ -111,12 +111,16 @@ class Attached(Tuned):
         return context
 
     @torch.no_grad()
-    def write_back(self) -> None:
-        """Write trained parameters into PEFT's weights and give the layers their own forward back."""
+    def _fill(self) -> None:
+        """Write trained parameters into PEFT's weights, beside the frozen halves, which stay."""
         for layer, live_a, live_b in self._live:
             rank = len(live_a)
             layer.lora_A[ADAPTER].weight[:rank] = live_a
             layer.lora_B[ADAPTER].weight[:, :rank] = live_b
+
+    def write_back(self) -> None:
+        """Write trained parameters into PEFT's weights and give the layers their own forward back."""
+        self._fill()
         for layer in self.model.modules():
             if "lora_A" in layer.__dict__.get("_modules", {}):
                 layer.__dict__.pop("forward", None)
@@ -126,6 +130,11 @@ class Attached(Tuned):
         self.model.save_pretrained(folder)
         # PEFT's template of a model card has blanks that nobody filled; an adapter here is described by audit.json.
         (folder / "README.md").unlink(missing_ok=True)
+
+    def snapshot(self, folder: Path) -> None:
+        """Write the state as it is now; the layers keep the forward that training uses."""
+        self._fill()
+        self.save(folder)
 
     def detach(self) -> None:
         """Take the adapter off the base again."""
@@ -205,7 +214,7 @@ def loaded(base: LoadedModel, folder: Path) -> Iterator[Callable[[], AbstractCon
     ------
     ModelError
         The folder is damaged, or no adapter of this base.
-    UnitError
+    TrainingFailed
         The adapter is zero: it would be the base under another name.
     """
     from peft import PeftModel
@@ -250,7 +259,7 @@ def _refuse_zero(peft_model: Any, folder: Path) -> None:
             # An untrained anchored adapter cancels to rounding error, not to zero, hence the relative bound.
             if bool((b_OR @ a_RI).abs().max() > 1e-6 * (b_OR.abs() @ a_RI.abs()).max()):
                 return
-    raise UnitError(f"the adapter in {folder} is zero: it changes nothing, so it cannot stand for a fine-tuned model")
+    raise TrainingFailed(f"the adapter in {folder} is zero: it changes nothing, so it cannot stand for a fine-tuned model")
 
 
 def adapter_changes(model: nn.Module) -> Iterator[WeightChange]:
