@@ -24,9 +24,12 @@ _CLEAN = "clean"
 """The condition that candidates are trained under."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """One setting of one method: where it lies on the grid, and what the light battery found under each seed."""
+    """One setting of one method: where it lies on the grid, and what the light battery found under each seed.
+
+    With a ``share`` below 1 it is the state after that share of its steps.
+    """
 
     method: str
     setting: str
@@ -55,9 +58,10 @@ Frontiers = Mapping[str, Sequence[Candidate]]
 
 
 def joined(candidates: Sequence[Candidate], seeds: Sequence[int], skill: Metric) -> list[Candidate]:
-    """Return the candidates that a frontier joins: of equal other settings, those up to the rate that brings most skill.
+    """Return the candidates that a frontier joins: of equal other settings and shares, those up to the rate that brings most skill.
 
-    What a rate beyond that did is training that went too far: nobody would choose it, and it has a flaw of its own at each skill.
+    What a rate beyond that did is training that went too far: nobody would choose it, and it has a flaw of its own at each skill. A state
+    on the way of such a training is not joined either, though a short training may get most out of its high rate.
     """
     known = [(candidate, value) for candidate in candidates if (value := candidate.skill(seeds, skill)) is not None]
     chosen: list[Candidate] = []
@@ -66,7 +70,8 @@ def joined(candidates: Sequence[Candidate], seeds: Sequence[int], skill: Metric)
         sign = -1 if skill.higher_is_better is False else 1
         kept = rising([candidate.rate for candidate, _ in of_group], [sign * value for _, value in of_group])
         chosen += [candidate for (candidate, _), keep in zip(of_group, kept, strict=True) if keep]
-    return chosen
+    whole = {candidate.setting for candidate in chosen if candidate.share == 1}
+    return [candidate for candidate in chosen if candidate.setting in whole]
 
 
 def curves(candidates: Sequence[Candidate], seeds: Sequence[int], skill: Metric, probe: str, metric: str, slice: Slice) -> list[Curve]:

@@ -81,6 +81,7 @@ def _of_trial(plan: Plan, trial: Trial) -> list[Unit]:
     return [
         *_units(plan, trial.cell, together=True),
         ("score validation", trial.validation_key, None if cost is None else cost * size, size),
+        *(unit for cell in trial.partial for unit in _scores(plan, cell)),
     ]
 
 
@@ -93,10 +94,16 @@ def _units(plan: Plan, cell: Cell, *, together: bool = False) -> list[Unit]:
         cost = costs.per_item(plan, f"tune:{cell.context.method}") if together else None
         cost = single if cost is None else cost
         found.append(("train", cell.train_key, None if cost is None else cost * items, items))
+    return [*found, *_scores(plan, cell)]
+
+
+def _scores(plan: Plan, cell: Cell) -> list[Unit]:
+    found: list[Unit] = []
+    after = "" if cell.share == 1 else f", share {cell.share:g}"
     again = ((f"{name}, again", key, cell.rebatched[name]) for name, key in cell.rebatched_keys.items())
     for name, key, request in (*((name, key, cell.requests[name]) for name, key in cell.score_keys.items()), *again):
         cost = costs.per_item(plan, f"score:{request.kind}")
-        found.append((f"score {name}", key, None if cost is None else cost * request.size, request.size))
+        found.append((f"score {name}{after}", key, None if cost is None else cost * request.size, request.size))
     return found
 
 

@@ -111,12 +111,16 @@ class Attached(Tuned):
         return context
 
     @torch.no_grad()
-    def write_back(self) -> None:
-        """Write trained parameters into PEFT's weights and give the layers their own forward back."""
+    def _fill(self) -> None:
+        """Write trained parameters into PEFT's weights, beside the frozen halves, which stay."""
         for layer, live_a, live_b in self._live:
             rank = len(live_a)
             layer.lora_A[ADAPTER].weight[:rank] = live_a
             layer.lora_B[ADAPTER].weight[:, :rank] = live_b
+
+    def write_back(self) -> None:
+        """Write trained parameters into PEFT's weights and give the layers their own forward back."""
+        self._fill()
         for layer in self.model.modules():
             if "lora_A" in layer.__dict__.get("_modules", {}):
                 layer.__dict__.pop("forward", None)
@@ -126,6 +130,11 @@ class Attached(Tuned):
         self.model.save_pretrained(folder)
         # PEFT's template of a model card has blanks that nobody filled; an adapter here is described by audit.json.
         (folder / "README.md").unlink(missing_ok=True)
+
+    def snapshot(self, folder: Path) -> None:
+        """Write the state as it is now; the layers keep the forward that training uses."""
+        self._fill()
+        self.save(folder)
 
     def detach(self) -> None:
         """Take the adapter off the base again."""

@@ -128,7 +128,8 @@ class LowRank(TunedMethod):
         group = Abreast(self.attach(workshop, jobs[0].seed), len(jobs))
         found: list[Made | UnitError] = []
         try:
-            outcomes = workshop.fit_abreast(group, rows, penalties, method=self.name, jobs=jobs)
+            shares = [self.shares(member, job) for member, job in zip(group.members, jobs, strict=True)]
+            outcomes = workshop.fit_abreast(group, rows, penalties, method=self.name, jobs=jobs, shares=shares)
             notes = [
                 *workshop.remarks(penalties, encoder, rows),
                 f"trained in one pass with {len(jobs) - 1} other learning rates; the seconds are its share, the memory that of all",

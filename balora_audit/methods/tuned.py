@@ -17,6 +17,7 @@ from balora_audit.methods.method import Method
 from balora_audit.penalties import PENALTIES, Penalties
 from balora_audit.training.descent import Diverged, TrainingLog
 from balora_audit.training.examples import TrainingRow
+from balora_audit.training.shares import Shares
 from balora_audit.training.workshop import Job, Made, Recipe, Workshop
 
 __all__ = ["Tuned", "TunedMethod"]
@@ -50,6 +51,11 @@ class Tuned(ABC):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the files that `Method.place` reads; call :meth:`write_back` first."""
+
+    def snapshot(self, folder: Path) -> None:
+        """Write what :meth:`save` writes of the state as it is now; training can go on as if nothing had been written."""
+        self.write_back()
+        self.save(folder)
 
     @abstractmethod
     def detach(self) -> None:
@@ -131,9 +137,20 @@ class TunedMethod(Method):
         self, workshop: Workshop, tuned: Tuned, rows: Sequence[TrainingRow], penalties: Penalties | None, job: Job
     ) -> TrainingLog | Diverged:
         try:
-            return workshop.fit(tuned, rows, penalties, method=self.name, job=job)
+            return workshop.fit(tuned, rows, penalties, method=self.name, job=job, shares=self.shares(tuned, job))
         except Diverged as error:
             return error
+
+    def shares(self, tuned: Tuned, job: Job) -> Shares:
+        """Return what writes the state after the job's shares of its steps; where nothing has been learned by then, that is noted."""
+
+        def keep(share: float) -> None:
+            if tuned.change_norm() == 0:
+                job.output.skip_share(share, "nothing was learned by then: the adapter is what it started as")
+            else:
+                job.output.write_share(share, tuned.snapshot)
+
+        return Shares(wanted=job.shares, keep=keep, kept=job.output.has_share)
 
     def finish(self, tuned: Tuned, outcome: TrainingLog | Diverged, job: Job, *, rows: int, notes: Sequence[str]) -> Made:
         """Write what training left to the job's output, and return what was made.

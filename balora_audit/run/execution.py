@@ -24,7 +24,7 @@ from balora_audit.run.plan import Cell, Plan, Trial
 from balora_audit.run.record import Outcome, assemble
 from balora_audit.run.store import RunStore
 from balora_audit.run.tuning import settle, tuning_record
-from balora_audit.run.worker import Worker, adapter_is_there, publish
+from balora_audit.run.worker import Worker, adapter_is_there, can_be_tested, publish
 from balora_audit.scoring import ScoreRequest
 from balora_audit.training.process_group import ProcessGroup, find_process_group
 
@@ -82,7 +82,7 @@ def _begin(plan: Plan, store: RunStore, *, fresh: bool) -> AuditRecord | None:
 def _needed_bytes(plan: Plan, store: RunStore) -> int:
     """Guess generously: what the methods say that they write, per set of scores 2 MB, and something to work with."""
     weights = sum(path.stat().st_size for path in plan.model.folder.glob("*.safetensors"))
-    cells = (*plan.cells, *(trial.cell for trial in plan.trials))
+    cells = (*plan.cells, *(cell for trial in plan.trials for cell in trial.states))
     missing = [cell for cell in cells if cell.train_key is not None and not store.has(cell.train_key)]
     made = sum(plan.methods[cell.context.method].needed_bytes(weights) for cell in missing)
     return 100_000_000 + made + 2_000_000 * sum(not store.has(key) for key in plan.unit_keys)
@@ -141,7 +141,7 @@ class Execution:
         groups: dict[tuple[object, ...], list[Trial]] = {}
         for trial in trials:
             groups.setdefault(trial.group, []).append(trial)
-        missing = {trial.train_key for trial in trials if trial.train_key in missing and not adapter_is_there(self.store, trial.cell)}
+        missing = {trial.train_key for trial in trials if trial.train_key in missing and not self._is_trained(trial)}
         # a group is trained anew as a whole: the rounding of its numbers depends on who was trained together
         todo = self.process_group.broadcast([key for key, group in groups.items() if any(t.train_key in missing for t in group)])
         for number, key in enumerate(todo, start=1):
@@ -168,6 +168,9 @@ class Execution:
                 self._lose(trial.validation_key, "tune", [trial.cell], error)
         self._gather()
 
+    def _is_trained(self, trial: Trial) -> bool:
+        return adapter_is_there(self.store, trial.cell) and all(can_be_tested(self.store, cell) for cell in trial.partial)
+
     def _lose_method(self, method: str, reason: str) -> None:
         cells = [cell for cell in self.plan.cells if cell.id.method == method]
         for key in dict.fromkeys(str(cell.train_key) for cell in cells):
@@ -192,10 +195,10 @@ class Execution:
 
     def score(self) -> None:
         """Score what is missing, adapter by adapter; a set that cannot be scored costs only what is measured on it."""
-        tried = [trial.cell for trial in self.plan.trials if trial.train_key not in self.plan.failed]
+        tried = [cell for trial in self.plan.trials if trial.train_key not in self.plan.failed for cell in trial.states]
         for cells in self.process_group.assign(_by_adapter((*self.plan.cells, *tried))):
             first = cells[0]
-            if first.train_key in self.lost:
+            if first.train_key in self.lost or first.state_key in self.lost:
                 continue
             missing = {unit: request for cell in cells for unit, request in _units(cell) if not self.store.has(unit)}
             if not missing:
@@ -210,7 +213,10 @@ class Execution:
                         except UnitError as error:
                             self._lose(unit, "score", [cell for cell in cells if unit in dict(_units(cell)) and cell not in tried], error)
             except UnitError as error:  # what was trained cannot be put in place
-                self._lose(str(first.train_key), "load", cells, error)
+                if first.share < 1 and isinstance(error, Unusable):  # nothing was learned so early: no point of the frontier
+                    worker.skip(missing, str(error))
+                else:
+                    self._lose(str(first.state_key), "load", cells, error)
         self._gather()
 
     def conclude(self, command: str | None) -> AuditRecord:
@@ -298,5 +304,5 @@ def _units(cell: Cell) -> Iterator[tuple[str, ScoreRequest]]:
 def _by_adapter(cells: Iterable[Cell]) -> list[list[Cell]]:
     grouped: dict[str, list[Cell]] = {}
     for cell in cells:
-        grouped.setdefault(cell.train_key or "none", []).append(cell)
+        grouped.setdefault(cell.state_key or "none", []).append(cell)
     return list(grouped.values())

@@ -36,12 +36,19 @@ class UnitKeys:
     device: str
     dtype: str
 
-    def training(self, method: Method, context: Context, recipe: Recipe, *, among: tuple[float, ...] = ()) -> str | None:
-        """Return the content address of what a recipe makes for a cell, `among` other learning rates in one pass; None for a bare base."""
+    def training(
+        self, method: Method, context: Context, recipe: Recipe, *, among: tuple[float, ...] = (), shares: tuple[float, ...] = ()
+    ) -> str | None:
+        """Return the content address of what a recipe makes for a cell; None for a bare base.
+
+        `among` are the other learning rates of the same pass, `shares` those of the steps after which the state is kept too.
+        """
         rows = {"rows": fingerprint(context.train), "task": self.dataset.task}
         parts = method.key(recipe, rows, context.seed, context.steps)
-        together = {"among": among} if among else {}
-        return None if parts is None else content_key(method.unit, {**self._environment(*method.modules), **parts, **together})
+        if parts is None:
+            return None
+        further = {name: value for name, value in (("among", among), ("shares", shares)) if value}
+        return content_key(method.unit, {**self._environment(*method.modules), **parts, **further})
 
     def scores(self, train_key: str | None, request: ScoreRequest) -> str:
         """Return the content address of the scores that a request asks of what was made."""

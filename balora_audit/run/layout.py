@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import PurePath, PurePosixPath
+from typing import Any, TypeVar
 
 from balora_audit.cells import CellId
 from balora_audit.config import AuditConfig
@@ -23,9 +23,10 @@ from balora_audit.run.keys import UnitKeys
 from balora_audit.run.validation import validation_request
 from balora_audit.scoring import ScoreRequest
 from balora_audit.training.examples import planned_steps
+from balora_audit.training.shares import share_steps
 from balora_audit.training.workshop import Recipe
 
-__all__ = ["CANDIDATES", "CLEAN", "Cell", "Layout", "Trial"]
+__all__ = ["CANDIDATES", "CLEAN", "Cell", "Layout", "Trial", "share_folder"]
 
 CLEAN = parse_condition("clean")
 CANDIDATES = "candidates"
@@ -34,6 +35,13 @@ CANDIDATES = "candidates"
 _BATCHED = frozenset({"labels", "numbers", "responses", "texts"})
 """Kinds of score that come out of batches, and that are cheap enough to have twice."""
 
+AnyPath = TypeVar("AnyPath", bound=PurePath)
+
+
+def share_folder(folder: AnyPath, share: float) -> AnyPath:
+    """Return where the state after a share of a training goes: beside its end."""
+    return folder.with_name(f"{folder.name}-share{share}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -41,7 +49,8 @@ class Cell:
 
     ``requests`` and ``score_keys`` are by the key of the requested set; ``asked`` says which sets each probe reads. ``rebatched`` are the
     sets that are scored once more, in other batches and another order, with their units. ``recipe`` is how it is trained, and ``folder``
-    where what is trained goes, seen from the run folder.
+    where what is trained goes, seen from the run folder. ``shares`` are those of its steps after which training keeps the state too;
+    a cell with a ``share`` below 1 is such a state.
     """
 
     context: Context
@@ -53,14 +62,22 @@ class Cell:
     asked: Mapping[str, tuple[str, ...]]
     rebatched: Mapping[str, ScoreRequest] = field(default_factory=dict)
     rebatched_keys: Mapping[str, str] = field(default_factory=dict)
+    shares: tuple[float, ...] = ()
+    share: float = 1.0
 
     @property
     def id(self) -> CellId:
         """Method, condition, seed."""
         return self.context.cell
 
+    @property
+    def state_key(self) -> str | None:
+        """Which state of which training is scored: the training unit's key for its end; None for a bare base."""
+        return self.train_key if self.share == 1 or self.train_key is None else f"{self.train_key}@{self.share}"
+
     def __str__(self) -> str:
-        return self.context.method if self.train_key is None else str(self.id)
+        whole = self.context.method if self.train_key is None else str(self.id)
+        return whole if self.share == 1 else f"{whole} after {self.share:g} of its steps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +85,7 @@ class Trial:
     """One candidate: a method under one setting and seed, trained on clean data, with its validation and a light battery of tests.
 
     ``among`` are the learning rates of those that may be trained with it in one pass: the rounding of its numbers depends on them.
+    ``partial`` are its states after shares of its steps, which have the same tests and no validation.
     """
 
     setting: Setting
@@ -75,6 +93,12 @@ class Trial:
     cell: Cell
     validation: ScoreRequest
     validation_key: str
+    partial: tuple[Cell, ...] = ()
+
+    @property
+    def states(self) -> tuple[Cell, ...]:
+        """All that is tested: its end, and its states after shares of its steps."""
+        return self.cell, *self.partial
 
     @property
     def method(self) -> str:
@@ -134,7 +158,8 @@ class Layout:
             folder = PurePosixPath("adapters", context.cell.folder)
             again = (context.method, context.seed) == shown
             key = chosen.get((context.method, context.seed)) if context.condition.is_clean else None
-            cells.append(self._cell(context, recipe, folder, self.probes, twice=again, key=key))
+            shares = self._shares(context) if key is not None else ()
+            cells.append(self._cell(context, recipe, folder, self.probes, twice=again, key=key, shares=shares))
         return tuple(cells), changed
 
     def trial(self, method: str, setting: Setting, seed: int, among: tuple[float, ...]) -> Trial:
@@ -152,10 +177,28 @@ class Layout:
         probes = {name: light for name, probe in self.probes.items() if (light := probe.battery) is not None}
         folder = PurePosixPath(CANDIDATES, method, setting.folder, f"seed{seed}")
         context = replace(context, layers=(), extractor=None)
-        key = self.keys.training(self.methods[method], context, recipe, among=among)
-        cell = self._cell(context, recipe, folder, probes, key=key)
+        shares = self._shares(context)
+        key = self.keys.training(self.methods[method], context, recipe, among=among, shares=shares)
+        cell = self._cell(context, recipe, folder, probes, key=key, shares=shares)
         request = validation_request(self.dataset, self.recipe.head)
-        return Trial(setting=setting, among=among, cell=cell, validation=request, validation_key=self.keys.scores(cell.train_key, request))
+        return Trial(
+            setting=setting,
+            among=among,
+            cell=cell,
+            validation=request,
+            validation_key=self.keys.scores(cell.train_key, request),
+            partial=tuple(self._after(cell, share) for share in shares),
+        )
+
+    def _shares(self, context: Context) -> tuple[float, ...]:
+        """Return the shares of a candidate's steps that have a step of their own."""
+        return tuple(share_steps(self.config.frontier.shares, context.steps or 0))
+
+    def _after(self, cell: Cell, share: float) -> Cell:
+        """Return a cell as it is after a share of its steps."""
+        partial = replace(cell, folder=share_folder(cell.folder, share), shares=(), share=share)
+        keys = {key: self.keys.scores(partial.state_key, request) for key, request in cell.requests.items()}
+        return replace(partial, score_keys=keys)
 
     def _light(self) -> AuditConfig:
         """Return the configuration of the battery: some kinds of noise, evenly chosen, at the middle severity."""
@@ -229,6 +272,7 @@ class Layout:
         *,
         twice: bool = False,
         key: str | None = None,
+        shares: tuple[float, ...] = (),
     ) -> Cell:
         train_key = key or self.keys.training(self.methods[context.method], context, recipe)
         wanted = {name: probe.requests(context) for name, probe in probes.items()}
@@ -245,6 +289,7 @@ class Layout:
             asked=asked,
             rebatched=again,
             rebatched_keys={key: self.keys.scores(train_key, request) for key, request in again.items()},
+            shares=shares,
         )
 
 

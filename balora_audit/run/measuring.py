@@ -10,6 +10,7 @@ from balora_audit.errors import StoreError
 from balora_audit.probes import Beside, Findings
 from balora_audit.progress import Progress
 from balora_audit.records import Failure, Series
+from balora_audit.run.notes import first_failure
 from balora_audit.run.plan import Cell, Plan
 from balora_audit.run.scores import FEATURES, StoredScores
 from balora_audit.run.store import RunStore
@@ -75,28 +76,20 @@ class Measuring:
         return evidence, unmeasured, floors
 
     def candidates(self) -> Frontiers:
-        """Measure every candidate with the light battery, beside the base; return the candidates of each method."""
-        tried: dict[tuple[str, str], dict[int, dict[str, Findings]]] = {}
+        """Measure every candidate with the light battery, beside the base; return the candidates of each method.
+
+        The states after shares of its steps are candidates, too, where something had been learned by then; none of them is chosen.
+        """
+        tried: dict[tuple[str, str, float], dict[int, dict[str, Findings]]] = {}
         settings = {(trial.method, trial.setting.name): trial.setting for trial in self._plan.trials}
-        whole = [trial for trial in self._plan.trials if trial.train_key not in self._plan.failed]
-        self._progress.stage("measuring candidates", len(whole), "candidates")
-        for trial in whole:
-            scores, beside = self._scores(trial.cell), self._beside(trial.cell)
-            found: dict[str, Findings] = {}
-            for name, probe in self._plan.probes.items():
-                light = probe.battery
-                if light is None or self._missing(trial.cell, name) is not None:
-                    continue
-                try:
-                    found[name] = light.measure(trial.cell.context, scores, beside)
-                except StoreError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - as above
-                    self._probe_failed(name, error, None)
-            tried.setdefault((trial.method, trial.setting.name), {})[trial.cell.context.seed] = found
+        states = [(trial, cell) for trial in self._plan.trials if trial.train_key not in self._plan.failed for cell in trial.states]
+        self._progress.stage("measuring candidates", len(states), "candidates")
+        for trial, cell in states:
+            if cell.share == 1 or first_failure(self._store, cell.score_keys.values()) is None:
+                tried.setdefault((trial.method, trial.setting.name, cell.share), {})[cell.context.seed] = self._battery(cell)
             self._progress.advance()
         frontiers: dict[str, list[Candidate]] = {}
-        for (method, name), by_seed in tried.items():
+        for (method, name, share), by_seed in tried.items():
             setting = settings[method, name]
             frontiers.setdefault(method, []).append(
                 Candidate(
@@ -106,10 +99,27 @@ class Measuring:
                     rate=setting.rate,
                     others=setting.others,
                     found=by_seed,
-                    chosen=setting == self._plan.settings.get(method),
+                    chosen=share == 1 and setting == self._plan.settings.get(method),
+                    share=share,
                 )
             )
         return frontiers
+
+    def _battery(self, cell: Cell) -> dict[str, Findings]:
+        """Measure one candidate with the light battery, as far as its scores are there."""
+        scores, beside = self._scores(cell), self._beside(cell)
+        found: dict[str, Findings] = {}
+        for name, probe in self._plan.probes.items():
+            light = probe.battery
+            if light is None or self._missing(cell, name) is not None:
+                continue
+            try:
+                found[name] = light.measure(cell.context, scores, beside)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                self._probe_failed(name, error, None)
+        return found
 
     def _beside(self, cell: Cell, *, again: bool = False) -> Beside:
         """Return the scores of the base under a cell's condition and seed, and those of its method under the control."""
@@ -149,7 +159,7 @@ class Measuring:
 
     def _missing(self, cell: Cell, probe: str) -> str | None:
         """Return why a probe cannot measure a cell: a unit that it needs failed; None where all are there."""
-        needed = (str(cell.train_key), *(cell.score_keys[key] for key in cell.asked[probe]))
+        needed = (str(cell.train_key), str(cell.state_key), *(cell.score_keys[key] for key in cell.asked[probe]))
         return next((self._lost[unit] for unit in needed if unit in self._lost), None)
 
     def across(self) -> list[Series]:

@@ -96,7 +96,8 @@ class Plan:
         for trial in self.trials:
             keys[trial.validation_key] = None
             if trial.train_key not in self.failed:
-                keys.update(dict.fromkeys((trial.train_key, *trial.cell.score_keys.values())))
+                keys[trial.train_key] = None
+                keys.update((key, None) for cell in trial.states for key in cell.score_keys.values())
         for cell in self.cells:
             if cell.train_key is not None:
                 keys[cell.train_key] = None

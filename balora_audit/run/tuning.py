@@ -10,12 +10,12 @@ import numpy as np
 
 from balora_audit.records import Tuning, TuningCandidate
 from balora_audit.run.candidates import RATE, Setting
-from balora_audit.run.notes import failure_note, training_note
+from balora_audit.run.notes import failure_note, first_failure, training_note
 from balora_audit.run.plan import Plan, Trial
 from balora_audit.run.scores import read_scores
 from balora_audit.run.store import RunStore
 from balora_audit.run.validation import METRIC, validation_losses
-from balora_audit.run.worker import adapter_is_there
+from balora_audit.run.worker import can_be_tested
 from balora_audit.stats import ItemScores, interval, paired
 
 __all__ = ["settle", "tuning_record"]
@@ -76,8 +76,7 @@ def _done(trial: Trial, store: RunStore, lost: Lost) -> bool:
         return True
     if not store.has(trial.validation_key):
         return False
-    tested = all(store.has(unit) for unit in trial.cell.score_keys.values())
-    return failure_note(store, trial.validation_key) is not None or tested or adapter_is_there(store, trial.cell)
+    return failure_note(store, trial.validation_key) is not None or all(can_be_tested(store, cell) for cell in trial.states)
 
 
 def _failure(trial: Trial, store: RunStore, lost: Lost) -> str | None:
@@ -120,8 +119,17 @@ def tuning_record(plan: Plan, store: RunStore, lost: Lost) -> Tuning | None:
         relative=plan.grid.relative,
         candidates=tuple(candidates),
         choices={method: plan.settings[method].name for method in plan.tuned if any(c.chosen for c in candidates if c.method == method)},
-        notes=tuple(note for method in plan.tuned for note in _notes(plan, store, lost, method)),
+        notes=(*(note for method in plan.tuned for note in _notes(plan, store, lost, method)), *_without_point(plan, store)),
     )
+
+
+def _without_point(plan: Plan, store: RunStore) -> Iterator[str]:
+    """Yield which shares of which candidates are no points of a frontier, and why."""
+    for trial in plan.trials:
+        for cell in trial.partial:
+            if (reason := first_failure(store, cell.score_keys.values())) is not None:
+                title, where = plan.methods[trial.method].title, f"{trial.setting.name}, seed {cell.context.seed}"
+                yield f"{title}: {where}: no point after {cell.share:g} of the steps: {reason}"
 
 
 def _candidate(plan: Plan, store: RunStore, lost: Lost, trial: Trial) -> TuningCandidate:

@@ -2,49 +2,75 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from balora_audit.errors import ModelError, UnitError, Unusable
-from balora_audit.files import hash_files
+from balora_audit.files import hash_files, write_atomic
 from balora_audit.models.load import load
 from balora_audit.models.placed import Placed
 from balora_audit.models.precision import DTYPES
 from balora_audit.progress import Progress
 from balora_audit.run import costs, provenance
 from balora_audit.run.code import code_hash
-from balora_audit.run.layout import CANDIDATES
+from balora_audit.run.layout import CANDIDATES, share_folder
 from balora_audit.run.notes import training_note
 from balora_audit.run.plan import Cell, Plan, Trial
 from balora_audit.run.store import RunStore
 from balora_audit.scoring import Reader, ScoreRequest, score
 from balora_audit.training import teacher
 from balora_audit.training.process_group import ProcessGroup
-from balora_audit.training.workshop import Job, Made, Output, Workshop
+from balora_audit.training.workshop import Job, Made, Workshop
 
-__all__ = ["Worker", "adapter_folder", "adapter_is_there", "publish"]
+__all__ = ["Worker", "adapter_folder", "adapter_is_there", "can_be_tested", "publish"]
 
 
 def adapter_folder(store: RunStore, cell: Cell) -> Path | None:
-    """Return where a cell's adapter was written (cells with the same content share one); None for a bare base."""
+    """Return where a cell's adapter was written (cells with the same content share one); None for a bare base.
+
+    Raises
+    ------
+    Unusable
+        After this share of its steps there was nothing to write.
+    """
     if cell.train_key is None:
         return None
-    return training_note(store, cell.train_key).folder
+    made = training_note(store, cell.train_key)
+    if cell.share == 1:
+        return made.folder
+    state = made.shares.get(cell.share)
+    if state is None or state.folder is None:
+        raise Unusable(_NOT_KEPT if state is None else state.reason)
+    return state.folder
 
 
 def adapter_is_there(store: RunStore, cell: Cell) -> bool:
-    """Whether a cell's adapter is trained and its files are the ones that training wrote."""
+    """Whether a cell's adapter is trained and its files are the ones that training wrote, or training noted why it wrote none."""
     if cell.train_key is None or not store.has(cell.train_key):
         return False
     made = training_note(store, cell.train_key)
-    return made.folder.is_dir() and hash_files(made.folder) == made.files
+    if cell.share == 1:
+        return _is_whole(made.folder, made.files)
+    state = made.shares.get(cell.share)
+    return state is not None and (state.folder is None or _is_whole(state.folder, state.files))
+
+
+def can_be_tested(store: RunStore, cell: Cell) -> bool:
+    """Whether all scores of a cell are there, or the adapter that they are taken of."""
+    return all(store.has(unit) for unit in cell.score_keys.values()) or adapter_is_there(store, cell)
+
+
+def _is_whole(folder: Path, files: Mapping[str, str]) -> bool:
+    return folder.is_dir() and hash_files(folder) == files
 
 
 def publish(store: RunStore, cell: Cell) -> None:
@@ -52,7 +78,7 @@ def publish(store: RunStore, cell: Cell) -> None:
     place, folder = adapter_folder(store, cell), store.folder / cell.folder
     if place is None or place == folder or not place.is_relative_to(store.folder / CANDIDATES):
         return
-    if folder.is_dir() and hash_files(folder) == training_note(store, str(cell.train_key)).files:
+    if _is_whole(folder, training_note(store, str(cell.train_key)).files):
         return
     with store.staged(folder) as temporary:
         shutil.copytree(place, temporary, copy_function=_link, dirs_exist_ok=True)
@@ -65,9 +91,15 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
+_NOT_KEPT = "training kept no state there: it ended before, or its method keeps none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Output:
-    """The place of one cell's files in a run folder; see `balora_audit.training.workshop.Output`."""
+    """The place of one cell's files in a run folder; see `balora_audit.training.workshop.Output`.
+
+    What became of its shares is noted beside the checkpoints until training is done.
+    """
 
     store: RunStore
     folder: Path
@@ -81,6 +113,34 @@ class _Output:
         kept = self.folder.with_name(self.folder.name + ".diverged")
         self._fill(kept, save)
         return kept.relative_to(self.store.folder).as_posix()
+
+    def write_share(self, share: float, save: Callable[[Path], object]) -> None:
+        folder = share_folder(self.folder, share)
+        self._fill(folder, save)
+        if self.writes:
+            self._note(share, {"adapter": folder.relative_to(self.store.folder).as_posix(), "files": hash_files(folder)})
+
+    def skip_share(self, share: float, reason: str) -> None:
+        if self.writes:
+            self._note(share, {"reason": reason})
+
+    def has_share(self, share: float) -> bool:
+        return "files" in (said := self.share(share)) or said["reason"] != _NOT_KEPT
+
+    def share(self, share: float) -> dict[str, Any]:
+        """Return what the training unit says of a share: its folder and files, or why there are none."""
+        try:
+            said: dict[str, Any] = json.loads(self._place(share).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {"reason": _NOT_KEPT}
+        whole = "reason" in said or _is_whole(self.store.folder / str(said["adapter"]), said["files"])
+        return said if whole else {"reason": _NOT_KEPT}
+
+    def _note(self, share: float, said: Mapping[str, Any]) -> None:
+        write_atomic(self._place(share), json.dumps(said))
+
+    def _place(self, share: float) -> Path:
+        return self.checkpoints / f"share{share}.json"
 
     def _fill(self, target: Path, save: Callable[[Path], object]) -> None:
         if self.writes:
@@ -125,7 +185,7 @@ class Worker:
         method, job = self.plan.methods[cell.context.method], self._job(cell, title)
         start = time.perf_counter()
         made = method.make(self.workshop, job)
-        self._keep(cell, made, job)
+        self._keep(cell, made)
         if made.passes:
             costs.record(self.plan, f"train:{method.name}", time.perf_counter() - start, made.passes)
         self._check_base(method.name)
@@ -140,9 +200,9 @@ class Worker:
         start = time.perf_counter()
         outcomes = method.make_all(self.workshop, jobs)
         failed: dict[str, UnitError] = {}
-        for trial, job, outcome in zip(trials, jobs, outcomes, strict=True):
+        for trial, outcome in zip(trials, outcomes, strict=True):
             if not isinstance(outcome, UnitError):
-                self._keep(trial.cell, outcome, job)
+                self._keep(trial.cell, outcome)
                 continue
             self.progress.say(f"{trial} failed: {outcome}")
             if not isinstance(outcome, Unusable):
@@ -155,24 +215,33 @@ class Worker:
         return failed
 
     def _job(self, cell: Cell, title: str) -> Job:
-        output = _Output(
+        context = cell.context
+        return Job(
+            train=context.train,
+            seed=context.seed,
+            title=title,
+            output=self._output(cell),
+            steps=context.steps,
+            recipe=cell.recipe,
+            shares=cell.shares,
+        )
+
+    def _output(self, cell: Cell) -> _Output:
+        return _Output(
             store=self.store,
             folder=self.store.folder / cell.folder,
             checkpoints=self.store.partial(str(cell.train_key)),
             writes=self.process_group.is_main,
         )
-        context = cell.context
-        return Job(train=context.train, seed=context.seed, title=title, output=output, steps=context.steps, recipe=cell.recipe)
-
-    def _keep(self, cell: Cell, made: Made, job: Job) -> None:
-        if self.process_group.is_main:
-            self._note(str(cell.train_key), made, job.output)
 
     def _check_base(self, method: str) -> None:
         if self.base.current_weights() != self.base.weights:
             raise ModelError(f"training {method} changed the base's weights; this is a defect, please report it")
 
-    def _note(self, key: str, made: Made, output: Output) -> None:
+    def _keep(self, cell: Cell, made: Made) -> None:
+        if not self.process_group.is_main:
+            return
+        output = self._output(cell)
         record = {
             "kind": "train",
             "cell": {**made.cell, "adapter": output.folder.relative_to(self.store.folder).as_posix()},
@@ -180,8 +249,9 @@ class Worker:
             "files": hash_files(output.folder),
             **({} if made.order_sha256 is None else {"order_sha256": made.order_sha256}),
             "curves": dict(made.curves),
+            **({"shares": {str(share): output.share(share) for share in cell.shares}} if cell.shares else {}),
         }
-        self.store.write(key, record)
+        self.store.write(str(cell.train_key), record)
         shutil.rmtree(output.checkpoints, ignore_errors=True)
 
     @contextmanager
@@ -194,6 +264,8 @@ class Worker:
             The adapter is zero, or memory ran out.
         ModelError
             It is damaged.
+        Unusable
+            It is the state after a share of the steps, and there is none.
         """
         folder = adapter_folder(self.store, cell)
         if folder is None:
@@ -205,6 +277,12 @@ class Worker:
             except (torch.OutOfMemoryError, MemoryError) as error:
                 raise UnitError(f"out of memory while loading {folder}: {error}") from error
             yield placed
+
+    def skip(self, units: Iterable[str], reason: str) -> None:
+        """Store of units of scores that there is nothing to score."""
+        if self.process_group.is_main or not self.process_group.fully_sharded:
+            for unit in units:
+                self.store.write(unit, {"kind": "failed", "reason": reason})
 
     def score(self, unit: str, request: ScoreRequest, placed: Placed) -> None:
         """Score one set of texts with what is in place, and store the unit.

@@ -15,6 +15,7 @@ from balora_audit.training.examples import TrainingRow, planned_steps, schedule
 from balora_audit.training.loop import Trainable, in_training, random_state
 from balora_audit.training.memory import peak_bytes, reset_peak
 from balora_audit.training.objective import LanguageObjective
+from balora_audit.training.shares import Shares
 
 if TYPE_CHECKING:
     from balora_audit.config import TrainingConfig
@@ -82,12 +83,14 @@ class AbreastTrainer:
         *,
         steps: int | None = None,
         checkpoints: Sequence[Checkpoints] = (),
+        shares: Sequence[Shares] = (),
         advance: Callable[[int], None] = lambda _: None,
     ) -> list[TrainingLog | Diverged]:
         """Train on rows, and return each member's log or how it failed. A log's seconds are the member's share of the group's.
 
         Every member has its own checkpoints, in the form that `balora_audit.training.loop.Trainer` writes and reads. The group goes
-        on from where all of them stand at one step; otherwise, as after a member has left, it starts from the beginning.
+        on from where all of them stand at one step, with no share before it missing; otherwise, as after a member has left, it starts
+        from the beginning. `shares` are each member's, as for `balora_audit.training.loop.Trainer`.
 
         Raises
         ------
@@ -100,7 +103,7 @@ class AbreastTrainer:
         own_peak = reset_peak(self._device)
         begin = time.perf_counter()
         with in_training(self._group, settings, self._seed, self._device):
-            self._resume(checkpoints)
+            self._resume(checkpoints, shares, len(planned))
             first, earlier = self._descents[0].numbers["step"], self._descents[0].numbers["seconds"]
             if first:
                 advance(first)
@@ -109,6 +112,9 @@ class AbreastTrainer:
                 advance(1)
                 if not self._left:
                     break
+                for index, of_member in enumerate(shares):
+                    if index in self._left:
+                        of_member.after(step + 1, len(planned))
                 if settings.checkpoint_steps and (step + 1) % settings.checkpoint_steps == 0 and step + 1 < len(planned):
                     self._save(checkpoints, earlier + (time.perf_counter() - begin) / count)
         seconds = earlier + (time.perf_counter() - begin) / count
@@ -148,8 +154,10 @@ class AbreastTrainer:
                 descent.numbers["seconds"] = seconds
                 kept.save(descent.state(random=random_state(self._device), best={}))
 
-    def _resume(self, checkpoints: Sequence[Checkpoints]) -> None:
+    def _resume(self, checkpoints: Sequence[Checkpoints], shares: Sequence[Shares], steps: int) -> None:
         saved = [state for kept in checkpoints if (state := kept.load()) is not None]
-        if len(saved) == len(self._descents) and len({state.numbers["step"] for state in saved}) == 1:
+        reached = {int(state.numbers["step"]) for state in saved}
+        complete = all(of_member.complete(step, steps) for of_member in shares for step in reached)
+        if len(saved) == len(self._descents) and len(reached) == 1 and complete:
             for descent, state in zip(self._descents, saved, strict=True):
                 descent.resume(state)

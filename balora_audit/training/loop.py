@@ -18,6 +18,7 @@ from balora_audit.training.examples import TrainingRow, planned_steps, schedule,
 from balora_audit.training.memory import peak_bytes, reset_peak
 from balora_audit.training.objective import Objective
 from balora_audit.training.process_group import ProcessGroup
+from balora_audit.training.shares import NO_SHARES, Shares
 from balora_audit.training.teacher import Switchable
 
 if TYPE_CHECKING:
@@ -79,12 +80,13 @@ class Trainer:
         *,
         steps: int | None = None,
         checkpoints: Checkpoints | None = None,
+        shares: Shares = NO_SHARES,
         advance: Callable[[int], None] = lambda _: None,
     ) -> TrainingLog:
-        """Train on rows from the start, or from where the last checkpoint stands.
+        """Train on rows from the start, or from where the last checkpoint stands, if no share before it is missing.
 
         As many optimiser steps as asked, or those that the configured epochs take; learning rate and penalties take their course over
-        them.
+        them. Shares are of all these steps, and what is kept there is the state itself, also with early stopping.
 
         Raises
         ------
@@ -101,12 +103,13 @@ class Trainer:
         own_peak = reset_peak(self._device)
         begin = time.perf_counter()
         with in_training(self._tuned, self._settings, self._seed, self._device):
-            self._resume(checkpoints)
+            self._resume(checkpoints, shares, len(planned))
             numbers, earlier = self._numbers, self._numbers["seconds"]
             if numbers["step"]:
                 advance(numbers["step"])
             for step in range(numbers["step"], len(planned)):
                 self._descent.record(step, self.step(planned[step], step, len(planned)))
+                shares.after(step + 1, len(planned))
                 advance(1)
                 ends = (step + 1) % per_epoch == 0 or step + 1 == len(planned)
                 if validation and ends and self._waited_enough(validation):
@@ -182,10 +185,10 @@ class Trainer:
             numbers["waited"] += 1
         return bool(numbers["waited"] >= self._settings.patience)
 
-    def _resume(self, checkpoints: Checkpoints | None) -> None:
-        """Go on from the last checkpoint, if there is one."""
+    def _resume(self, checkpoints: Checkpoints | None, shares: Shares, steps: int) -> None:
+        """Go on from the last checkpoint, if there is one and what was to be kept before it is there."""
         saved = checkpoints.load() if checkpoints is not None else None
-        if saved is None:
+        if saved is None or not shares.complete(saved.numbers["step"], steps):
             return
         self._descent.resume(saved)
         torch.set_rng_state(saved.random["cpu"])

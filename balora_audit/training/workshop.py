@@ -25,6 +25,7 @@ from balora_audit.training.head_initialisation import probe_head, random_head
 from balora_audit.training.loop import Trainable, Trainer
 from balora_audit.training.objective import LanguageObjective, Objective, kept_head, objective_for
 from balora_audit.training.process_group import ProcessGroup
+from balora_audit.training.shares import NO_SHARES, Shares
 from balora_audit.training.teacher import Bare, Teacher
 from balora_audit.training.teacher_cache import TeacherCache
 
@@ -73,13 +74,26 @@ class Output(Protocol):
         """Keep the last good state of a training that failed beside it; return where that is, for a message."""
         ...
 
+    def write_share(self, share: float, save: Callable[[Path], object]) -> None:
+        """Let `save` fill a folder beside it with the state after a share of the steps."""
+        ...
+
+    def skip_share(self, share: float, reason: str) -> None:
+        """Note why there is nothing to write after a share of the steps."""
+        ...
+
+    def has_share(self, share: float) -> bool:
+        """Whether an earlier attempt at this training wrote a share, and its files are whole, or noted why there is none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One cell to train: its rows, its seed, what the work is called, where its files go.
 
     ``steps`` are optimiser steps, the same for all conditions of an audit; None for those that the configured epochs take.
-    ``recipe`` says how this cell is trained where it is not as the rest of the audit; see `Workshop.under`.
+    ``recipe`` says how this cell is trained where it is not as the rest of the audit; see `Workshop.under`. ``shares`` are those of its
+    steps, below 1, after which its state is written too; see `balora_audit.training.shares`.
     """
 
     train: tuple[Example, ...]
@@ -88,6 +102,7 @@ class Job:
     output: Output
     steps: int | None = None
     recipe: Recipe | None = None
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +216,16 @@ class Workshop:
         """Return how many optimiser steps a job takes on its rows."""
         return planned_steps(len(rows), self.recipe.training) if job.steps is None else job.steps
 
-    def fit(self, tuned: Trainable, rows: Sequence[TrainingRow], penalties: Penalties | None, *, method: str, job: Job) -> TrainingLog:
+    def fit(
+        self,
+        tuned: Trainable,
+        rows: Sequence[TrainingRow],
+        penalties: Penalties | None,
+        *,
+        method: str,
+        job: Job,
+        shares: Shares = NO_SHARES,
+    ) -> TrainingLog:
         """Train what is attached to the base; see `balora_audit.training.loop.Trainer.fit`."""
         training = self.recipe.training
         self.process_group.fully_shard(tuned.model)
@@ -216,10 +240,17 @@ class Workshop:
             process_group=self.process_group,
         )
         checkpoints = Checkpoints(job.output.checkpoints, training.checkpoint_steps)
-        return trainer.fit(rows, steps=job.steps, checkpoints=checkpoints, advance=self.progress.advance)
+        return trainer.fit(rows, steps=job.steps, checkpoints=checkpoints, shares=shares, advance=self.progress.advance)
 
     def fit_abreast(
-        self, group: TrainableGroup, rows: Sequence[TrainingRow], penalties: Penalties | None, *, method: str, jobs: Sequence[Job]
+        self,
+        group: TrainableGroup,
+        rows: Sequence[TrainingRow],
+        penalties: Penalties | None,
+        *,
+        method: str,
+        jobs: Sequence[Job],
+        shares: Sequence[Shares] = (),
     ) -> list[TrainingLog | Diverged]:
         """Train a group whose members' jobs differ in the learning rate; see `balora_audit.training.abreast.AbreastTrainer.fit`."""
         objective = self._objective(group, rows, penalties)
@@ -235,7 +266,7 @@ class Workshop:
             device=self.base.device,
         )
         checkpoints = [Checkpoints(job.output.checkpoints, self.recipe.training.checkpoint_steps) for job in jobs]
-        return trainer.fit(rows, steps=jobs[0].steps, checkpoints=checkpoints, advance=self.progress.advance)
+        return trainer.fit(rows, steps=jobs[0].steps, checkpoints=checkpoints, shares=shares, advance=self.progress.advance)
 
     def _objective(self, tuned: Trainable, rows: Sequence[TrainingRow], penalties: Penalties | None) -> Objective:
         """Return the loss, with the teacher's states on these rows computed where it needs them."""

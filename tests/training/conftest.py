@@ -1,6 +1,6 @@
 """A workshop on the tiny model, and outputs that are plain folders."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ class Folder:
     """A place in a temporary folder; see `balora_audit.training.workshop.Output`."""
 
     folder: Path
+    skipped: dict[float, str] = field(default_factory=dict)
 
     @property
     def checkpoints(self):
@@ -40,6 +41,19 @@ class Folder:
         kept.mkdir(parents=True)
         save(kept)
         return kept.name
+
+    def share(self, share):
+        return self.folder.with_name(f"{self.folder.name}-share{share}")
+
+    def write_share(self, share, save):
+        self.share(share).mkdir(parents=True, exist_ok=True)
+        save(self.share(share))
+
+    def skip_share(self, share, reason):
+        self.skipped[share] = reason
+
+    def has_share(self, share):
+        return share in self.skipped or self.share(share).is_dir()
 
 
 @pytest.fixture
