@@ -209,6 +209,8 @@ class Worker:
                 failed[trial.train_key] = outcome
             elif self.process_group.is_main:
                 self.store.write(trial.validation_key, {"kind": "failed", "reason": str(outcome)})
+                for left in (self.store.partial(trial.train_key), *(self.store.folder / cell.folder for cell in trial.partial)):
+                    shutil.rmtree(left, ignore_errors=True)  # what is left of its way is not tested
         passes = sum(outcome.passes for outcome in outcomes if not isinstance(outcome, UnitError))
         costs.record(self.plan, f"tune:{method.name}", time.perf_counter() - start, passes)
         self._check_base(method.name)
