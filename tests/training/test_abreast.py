@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from balora_audit.errors import TrainingFailed, UnitError
+from balora_audit.errors import UnitError, Unusable
 from balora_audit.methods import METHODS
 from balora_audit.methods.abreast import rows_stay_apart
 from balora_audit.methods.adapter import target_modules
@@ -135,7 +135,7 @@ def test_one_that_diverges_leaves_and_the_others_go_on_as_if_it_had_never_been_t
 
 def test_when_all_diverge_all_are_told(open_workshop, jobs):
     found = METHODS["lora"].make_together(open_workshop(), jobs("all", (1e29, 1e30), warmup_share=0.0))
-    assert [type(each) for each in found] == [TrainingFailed, TrainingFailed]
+    assert [type(each) for each in found] == [Unusable, Unusable]
 
 
 def test_an_interrupted_group_goes_on_where_all_of_it_stands(open_workshop, jobs, start, monkeypatch):
