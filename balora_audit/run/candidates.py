@@ -18,8 +18,8 @@ from balora_audit.training.workshop import Recipe
 __all__ = ["RATE", "Place", "Setting", "SettingGrid", "applied", "grid_of"]
 
 RATE = "learning_rate"
-_FACTORS = (0.4, 1.2, 3.6, 10.8)
-"""The default grid, around the configured learning rate: a factor of 3 from one to the next."""
+_FACTORS = (0.6, 2.0, 6.0, 20.0)
+"""The default grid, in multiples of the configured learning rate: 3e-4, 1e-3, 3e-3 and 1e-2 for the default one."""
 
 _MOST = 12
 """Of larger grids so many points are drawn at random."""
