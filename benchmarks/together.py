@@ -1,10 +1,11 @@
 """What an optimiser step costs an adapter that is trained abreast with others, beside one that is trained alone.
 
-    python benchmarks/together.py [--model FOLDER] [--dtypes bfloat16] [--count 4] [--rounds 12] [--lengths 32,64]
+    python benchmarks/together.py [--model FOLDER] [--dtypes bfloat16] [--count 4] [--rounds 12] [--lengths 32,64] [--busy]
 
 Both live in one process, each on a base of its own, and take turns on the same batches: in a round the group does one step, and
 the one alone does as many as the group has members. The ratio is the median over rounds of the ratio within a round: below 1 the
 group is cheaper. Half of the tokens of a batch of 8 rows are prompt, half are answer; the teacher's states are known.
+Where other work slows the clock, ``--busy`` takes processor time on one thread instead.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import transformers
@@ -41,7 +43,7 @@ TRAINING = TrainingConfig(learning_rate=LEARNING_RATE, max_grad_norm=MAX_GRAD_NO
 ROWS = 8
 MIDDLE, STEPS = 500, 1000  # of the staged schedule: every term has its weight there
 
-Step = Callable[[Sequence[TrainingRow]], None]
+Step = Callable[[Sequence[TrainingRow]], object]
 
 
 def objective(base: LoadedModel, penalties: Penalties | None) -> LanguageObjective:
@@ -67,14 +69,12 @@ def steppers(setting: Setting, name: str, count: int) -> tuple[Step, Step]:
     alone = Trainer(one, objective(own, penalties), TRAINING, learning_rate=LEARNING_RATE, penalties=penalties, seed=0, device=cpu)
     for model in (group.model, one.model):
         model.train()
-    return lambda rows: together.step([rows], MIDDLE, STEPS), lambda rows: void(alone.step([rows], MIDDLE, STEPS))
+    return lambda rows: together.step([rows], MIDDLE, STEPS), lambda rows: alone.step([rows], MIDDLE, STEPS)
 
 
-def void(_: object) -> None:
-    """Give nothing back."""
-
-
-def measure(together: Step, alone: Step, batches: Sequence[Sequence[TrainingRow]], count: int, rounds: int) -> list[tuple[float, float]]:
+def measure(
+    together: Step, alone: Step, batches: Sequence[Sequence[TrainingRow]], count: int, rounds: int, clock: Callable[[], float]
+) -> list[tuple[float, float]]:
     """Return (seconds of a step of one adapter in the group, seconds of a step of one alone) of every round."""
     for rows in batches:  # also fills the teacher's memory
         together(rows)
@@ -84,10 +84,10 @@ def measure(together: Step, alone: Step, batches: Sequence[Sequence[TrainingRow]
         rows = batches[turn % len(batches)]
         seconds = {}
         for step, times in ((together, 1), (alone, count))[:: 1 if turn % 2 else -1]:
-            start = time.perf_counter()
+            start = clock()
             for _ in range(times):
                 step(rows)
-            seconds[step] = (time.perf_counter() - start) / count
+            seconds[step] = (clock() - start) / count
         found.append((seconds[together], seconds[alone]))
     return found
 
@@ -102,15 +102,16 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=4, help="adapters in the group")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--busy", action="store_true", help="processor time on one thread")
     chosen = parser.parse_args()
-    torch.set_num_threads(chosen.threads)
+    threads = 1 if chosen.busy else chosen.threads
+    timed = partial(measure, count=chosen.count, rounds=chosen.rounds, clock=time.process_time if chosen.busy else time.perf_counter)
+    torch.set_num_threads(threads)
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     folder = str(locate(chosen.model).folder)
-    print(
-        f"{cpu_name()}, {chosen.threads} threads, torch {torch.__version__}; {chosen.count} adapters, r = {RANK}, {chosen.rounds} rounds\n"
-    )
+    print(f"{cpu_name()}, {threads} threads, torch {torch.__version__}; {chosen.count} adapters, r = {RANK}, {chosen.rounds} rounds\n")
     print("| number format | method | batch | alone, s | together, s per adapter | ratio (quartiles) |")
     print("|---|---|---|---:|---:|---:|")
     for dtype in chosen.dtypes.split(","):
@@ -118,7 +119,7 @@ def main() -> None:
             together, alone = steppers(Setting(folder, dtype), name, chosen.count)
             for length in map(int, chosen.lengths.split(",")):
                 batches = [rows_of(batch) for batch in make_batches(folder, ROWS, length, count=2)]
-                pairs = measure(together, alone, batches, chosen.count, chosen.rounds)
+                pairs = timed(together, alone, batches)
                 low, middle, high = statistics.quantiles([ours / theirs for ours, theirs in pairs], n=4)
                 ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
                 ratio = f"{middle:.2f} ({low:.2f}–{high:.2f})"
