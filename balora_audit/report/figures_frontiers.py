@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -13,9 +14,9 @@ from matplotlib.lines import Line2D
 from balora_audit.report.blocks import Picture
 from balora_audit.report.style import BAND, INK, PALETTE, SOFT, WIDTH, colour, label, marker, new_figure, picture, settings
 
-__all__ = ["Frontier", "Panel", "Point", "frontiers"]
+__all__ = ["FEW", "Frontier", "Panel", "Point", "frontiers"]
 
-_FEW = 4
+FEW = 4
 """Up to so many curves in a panel have a whisker at every point."""
 _SIZE = 9.6
 _ROOM = 0.08
@@ -65,7 +66,7 @@ def frontiers(panels: Sequence[Panel], *, x_label: str, higher_is_better: bool =
 
     Frontiers are joined in order of skill. The axis of a flaw reaches as far as the frontiers do; a candidate beyond it stands at its edge.
     """
-    crowded = max(len(panel.frontiers) for panel in panels) > _FEW
+    crowded = max(len(panel.frontiers) for panel in panels) > FEW
     columns = min(2 if crowded else 3, len(panels))
     rows = -(-len(panels) // columns)
     with settings():
@@ -78,6 +79,7 @@ def frontiers(panels: Sequence[Panel], *, x_label: str, higher_is_better: bool =
             axis.set_visible(False)
         if not higher_is_better:
             axes.flat[0].invert_xaxis()
+        figure.set_layout_engine("constrained", h_pad=0.12)
         figure.supxlabel(label(x_label, 90), fontsize=_SIZE, color=SOFT)
         _legend(figure, panels)
         return picture(figure)
@@ -129,7 +131,7 @@ def _frontier(axis: Axes, frontier: Frontier, ends: tuple[float, float] | None, 
 
 
 def _whiskers(axis: Axes, point: Point, tint: str) -> None:
-    style = {"color": tint, "linewidth": 1.1 if point.chosen else 0.8, "alpha": 0.75 if point.chosen else 0.32, "zorder": 2}
+    style: dict[str, Any] = {"color": tint, "linewidth": 1.1 if point.chosen else 0.8, "alpha": 0.75 if point.chosen else 0.32, "zorder": 2}
     if point.flaw_low is not None and point.flaw_high is not None:
         axis.plot([point.skill, point.skill], [point.flaw_low, point.flaw_high], solid_capstyle="butt", **style)
     if point.skill_low is not None and point.skill_high is not None:
@@ -160,8 +162,9 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
     keys: list[tuple[Artist, str]] = []
     for model, name in sorted(known.items()):
         alone = model in untrained
-        line = "none" if alone else "-"
-        handle = Line2D([], [], color=colour(model), marker=marker(model), markersize=5.5, linewidth=1.6, linestyle=line)
+        handle = Line2D(
+            [], [], color=colour(model), marker=marker(model), markersize=5.5, linewidth=1.6, linestyle="none" if alone else "-"
+        )
         keys.append((handle, f"{label(name, 28)}, untrained" if alone else label(name, 34)))
     ring = Line2D([], [], linestyle="none", marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK)
     hollow = Line2D([], [], linestyle="none", marker="o", markersize=5.5, markerfacecolor="white", markeredgecolor=SOFT)
@@ -170,6 +173,5 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
         keys.append((ring, "chosen by validation"))
     if any(not point.joined for point in drawn):
         keys.append((hollow, "not on the frontier"))
-    figure.legend(
-        [key for key, _ in keys], [text for _, text in keys], loc="outside upper left", ncols=min(_LEGEND_COLUMNS, len(keys)), fontsize=_SIZE
-    )
+    handles, names = [key for key, _ in keys], [text for _, text in keys]
+    figure.legend(handles, names, loc="outside upper left", ncols=min(_LEGEND_COLUMNS, len(keys)), fontsize=_SIZE)

@@ -37,9 +37,9 @@ def _corners(reader: Reader, models: Sequence[str]) -> str:
         return f"Effects among {', '.join(reader.title(model) for model in models)}."
     neither, initialised, penalised, both = (reader.title(model) for model in models)
     return (
-        f"Attribution, of four models: {neither} has neither, {initialised} the other initialisation, {penalised} the penalties, {both} both. "
-        "The effect of the initialisation is the mean of its two differences, without and with the penalties; that of the penalties likewise; "
-        "the interaction is the difference of the two. These are differences, not verdicts, and are not corrected for their number."
+        f"Attribution, of four models: {neither} has neither, {initialised} the other initialisation, {penalised} the penalties, {both} "
+        "both. The effect of the initialisation is the mean of its two differences, without and with the penalties; that of the penalties "
+        "likewise; the interaction is the difference of the two. These are differences, not verdicts, and are not corrected for their number."
     )
 
 
@@ -65,7 +65,9 @@ def _table(reader: Reader, effects: Sequence[Effect], caption: str) -> Table:
         head = (f"{reader.metric_title(first)}, {DIRECTION[first.higher_is_better]}".rstrip(", "), isolated(detail) if dose else term)
         own: tuple[TableCell, ...] = () if dose else (_cell(reader, by_place.get("own best")),)
         rows.append((*head, *own, _cell(reader, equal), reach, f"{first.n_items:,}"))
-    reasons = dict.fromkeys(f"{reader.metric_title(f)}, {isolated(f.detail) or f.term}, at {f.at}: {f.reason}." for f in effects if f.reason)
+    reasons = dict.fromkeys(
+        f"{reader.metric_title(f)}, {isolated(f.detail) or f.term}, at {f.at}: {f.reason}." for f in effects if f.reason
+    )
     return Table(
         caption=caption,
         columns=(
