@@ -107,7 +107,7 @@ def _frontier(axis: Axes, frontier: Frontier, ends: tuple[float, float] | None, 
     dashes = "-" if frontier.model < len(PALETTE) else (0, (4, 1.5))
     axis.plot([x for x, _ in line], [y for _, y in line], color=tint, linewidth=1.3 + wider, linestyle=dashes, zorder=3)
     for point in frontier.points:
-        y = point.flaw if ends is None else min(max(point.flaw, ends[0]), ends[1])
+        y = point.flaw if ends is None else _within(point.flaw, *ends)
         axis.plot(
             [point.skill],
             [y],
@@ -128,6 +128,12 @@ def _frontier(axis: Axes, frontier: Frontier, ends: tuple[float, float] | None, 
             axis.plot(xs, ys, linestyle="none", marker="o", markersize=2.2, color=tint, alpha=0.5, zorder=2)
         elif point.joined and (whiskers or point.chosen):
             _whiskers(axis, point, tint)
+
+
+def _within(flaw: float, low: float, high: float) -> float:
+    """Return a flaw, or the edge of its axis where it lies beyond, so far inside that its mark covers no word."""
+    room = _ROOM / (1 + 2 * _ROOM) / 2 * (high - low)
+    return min(max(flaw, low + room), high - room)
 
 
 def _whiskers(axis: Axes, point: Point, tint: str) -> None:

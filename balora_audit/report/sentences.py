@@ -103,7 +103,7 @@ def skill_sentence(reader: Reader) -> str:
     known.sort(key=lambda entry: -entry[1] if metric.higher_is_better else entry[1])
     values = [f"{title} {value_text(value, metric)}" for title, value in known]
     tried = tried_words(reader.record.tuning)
-    task = f"Task, each tuned method at its best of {tried}" if tried else "Task"
+    task = f"Task, each tuned method at the best of its {tried} by validation loss" if tried else "Task"
     if metric.name == "accuracy":
         values[0] = f"{known[0][0]} answers {value_text(known[0][1], metric)} correctly"
         told = f"{task}: on the clean test texts {', '.join(values)}"
@@ -176,6 +176,7 @@ def _basis(reader: Reader, row: Comparison, metric: Metric) -> str:
     """Say what a difference rests on: its interval, seeds, items and margin, and what it is about where that is less than the method."""
     said = [
         _interval(row, metric),
+        *(["no resample differs"] if row.ci_low is not None and row.ci_low == row.ci_high else []),
         f"{row.n_seeds} seed{'' if row.n_seeds == 1 else 's'}",
         f"{row.n_items:,} items",
         *([] if row.margin is None else [f"margin {magnitude(row.margin, metric, unit=False)}"]),

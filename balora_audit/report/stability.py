@@ -45,7 +45,9 @@ class Stability:
         if not total:
             return ""
         rest = ((self.opposite, "the opposite"), (self.another, "another"), (self.none, "no verdict"))
-        return "; ".join((f"{self.same} of {total} the same", *(f"{count} {word}" for count, word in rest if count)))
+        return "; ".join(
+            (f"{self.same} of {total} the same".replace(" ", "\N{NO-BREAK SPACE}"), *(f"{count} {word}" for count, word in rest if count))
+        )
 
 
 def stability_sentence(reader: Reader, row: Comparison) -> str:
@@ -70,14 +72,17 @@ def stability_line(reader: Reader) -> str:
         return ""
     others = counts.opposite + counts.another
     opposite = f", the opposite in {counts.opposite}" if counts.opposite else ""
-    none = f"; in {counts.none} more it gives none" if counts.none else ""
+    none = f"; in {counts.none} more it would have given none" if counts.none else ""
     told = f"would have given another verdict in {others} of {counts.said} cases{opposite}{none}"
-    return f"{_single(reader, 1)} for both methods {told} (a case: one claim with one of them)."
+    return f"{_single(reader, 1)} {told} (a case: one claim, one {_thing(reader)})."
+
+
+def _thing(reader: Reader) -> str:
+    return "setting" if reader.record.tuning is None else tuned_thing(reader.record.tuning)
 
 
 def _single(reader: Reader, count: int) -> str:
-    tuning = reader.record.tuning
-    thing = "setting" if tuning is None else tuned_thing(tuning)
+    thing = _thing(reader)
     alike = all(s.baseline_setting == s.candidate_setting for row in reader.record.comparisons for s in row.single_rates)
     if not alike and count == 1:
         return "A single place on the grid"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from balora_audit.records import VERDICT_ICONS, CellRow, Comparison, Failure, Verdict
-from balora_audit.report.blocks import Badge, Block, Link, Links, Note, Stats
+from balora_audit.report.blocks import Badge, Block, Details, Link, Links, Note, Stats
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import condition_title, isolated
 from balora_audit.report.rows import SKILL, Reader
@@ -54,8 +54,9 @@ def _blocks(reader: Reader) -> list[Block]:
             blocks.append(Note(text=f"{place(reader, cell)} {cell.status}: {cell.reason or 'no reason recorded'}", tone="warning"))
     noted = set() if record.tuning is None else set(record.tuning.notes)
     blocks += [Note(text=text, tone="warning") for text in record.warnings if text not in noted]
-    if noted:
-        blocks.append(Note(text=f"{len(noted)} remark{'' if len(noted) == 1 else 's'} on tuning stand beside its table.", tone="quiet"))
+    if record.tuning is not None and noted:
+        remarks = tuple(Note(text=text, tone="warning") for text in record.tuning.notes)
+        blocks.append(Details(summary=f"What limits the tuning: {_counted(len(remarks), 'remark')}", blocks=remarks))
     return blocks
 
 
@@ -66,7 +67,7 @@ def _findings(reader: Reader) -> list[Block]:
     # between fine-tuned models before the change from the base, at equal skill before the rest, skill before what may follow from it
     order = sorted(
         range(len(rows)),
-        key=lambda at: (rows[at].baseline in reader.untrained, rows[at].at_equal_skill is None, rows[at].probe != SKILL, at),
+        key=lambda at: (rows[at].baseline in reader.untrained, *_weight(rows[at]), rows[at].probe != SKILL, at),
     )
     decided = [rows[at] for at in order if rows[at].verdict in _DECIDED]
     for row in decided[:_MOST_FINDINGS]:
@@ -86,6 +87,15 @@ def _findings(reader: Reader) -> list[Block]:
     key = "▲ better, ▼ worse, ≈ equivalent: the first model named, beside the second."
     rest = f" {more} more decided claims are in the verdicts." if more > 0 else ""
     return [*told, Note(text=f"{key}{rest}", tone="quiet")]
+
+
+def _weight(row: Comparison) -> tuple[bool, bool]:
+    """Put what was decided at equal skill first, and of that what is not equivalent."""
+    return row.at_equal_skill is None, row.at_equal_skill is not None and row.verdict == "equivalent"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _left_open(reader: Reader, verdict: Verdict, words: str, rows: Sequence[Comparison]) -> list[Note]:

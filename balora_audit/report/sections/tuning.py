@@ -89,7 +89,7 @@ def _choices(reader: Reader, tuning: Tuning, groups: Sequence[Sequence[TuningCan
     return Table(
         caption="The setting of each method",
         columns=("Model", "Candidates", "Chosen", "Validation loss, nats", "Seconds, all candidates"),
-        align="lrlrr",
+        align="lllrr",
         rows=tuple(rows),
         notes=(_beneath(reader, groups), *tuning.notes),
     )
