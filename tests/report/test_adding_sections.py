@@ -57,14 +57,14 @@ def test_every_section_stands_in_the_table_under_its_own_name():
 def test_one_line_adds_a_section(audit, monkeypatch):
     monkeypatch.setitem(SECTIONS, "loudness", section("loudness"))
     page = parse(bare(audit))
-    assert titles(page)[-1] == "16 Loudness"
+    assert titles(page)[-1] == "17 Loudness"
     assert text_of(page, "loudness").endswith("as loud as 3 models")
 
 
 def test_an_entry_point_adds_a_section_after_the_one_it_names(audit, install):
     install(loudness=section("loudness", after="drift"), echo=section("echo", after="drift"))
     page = parse(bare(audit))
-    assert titles(page)[9:13] == ["10 Knowledge drift", "11 Echo", "12 Loudness", "13 lm-evaluation-harness results"]
+    assert titles(page)[10:14] == ["11 Knowledge drift", "12 Echo", "13 Loudness", "14 lm-evaluation-harness results"]
     assert text_of(page, "loudness").endswith("as loud as 3 models")
 
 

@@ -67,10 +67,10 @@ def _pair(reader: Reader, rows: Sequence[Comparison], pair: str, notes: tuple[st
     return Table(
         caption=f"{pair}, at equal {title}: the mean gap of their frontiers over the {title} that both reach",
         columns=(
-            "Metric", f"{capitalised(title)} compared", "Candidate / baseline", "Difference", "Margin", "Verdict",
+            "Metric", "Verdict", "Difference", "Margin", "Candidate / baseline", f"{capitalised(title)} compared",
             "At each one's own best", "Single settings",
         ),
-        align="wrrrrlll",
+        align="wlrrrrll",
         rows=tuple(_pair_row(reader, row, gap) for row in rows if (gap := row.at_equal_skill) is not None),
         notes=(*notes, *reasons),
     )  # fmt: skip
@@ -85,11 +85,11 @@ def _pair_row(reader: Reader, row: Comparison, gap: AtEqualSkill) -> tuple[Table
     first, _, rest = Stability.of([row]).short.partition("; ")
     return (
         Estimate(text=reader.metric_title(row), below=DIRECTION[row.higher_is_better]),
-        MISSING if skill is None or gap.skill_low is None else range_text(gap.skill_low, gap.skill_high, skill),
-        levels,
+        BADGES[row.verdict or "not run"],
         Estimate(text=change(gap.delta, metric), below=interval),
         MISSING if row.margin is None else magnitude(row.margin, metric, unit=False),
-        BADGES[row.verdict or "not run"],
+        levels,
+        MISSING if skill is None or gap.skill_low is None else range_text(gap.skill_low, gap.skill_high, skill),
         MISSING if row.own_best is None else f"{VERDICT_ICONS[row.own_best]} {row.own_best}".replace(" ", "\N{NO-BREAK SPACE}"),
         Estimate(text=first or MISSING, below=rest or None),
     )
