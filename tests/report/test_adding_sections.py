@@ -77,10 +77,10 @@ def test_nothing_is_registered(install):
 
 
 def test_a_probe_is_shown_by_its_own_section_where_that_is_installed_and_by_tables_elsewhere(shouted, install):
-    assert text_of(parse(shouted), "shouting").startswith("12 Shouting Table")
+    assert text_of(parse(shouted), "shouting").startswith("13 Shouting Table")
     install(loudness=section("loudness", probe="shouting"))
     page = parse(shouted)
-    assert "12 Loudness" in titles(page)
+    assert "13 Loudness" in titles(page)
     assert page.xpath("//section[@id='shouting']") == []
 
 

@@ -127,8 +127,10 @@ def test_stability_counts_what_single_settings_say():
     [
         (("supported", "supported"), "Single common learning rates would have said: the same, all 2."),
         (("supported", "equivalent", "equivalent"), "Single common learning rates would have said: 2 of 3 something else."),
-        (("contradicted", "not run"), "A single common learning rate would have said: something else, 1 the opposite; 1 more would have given "
-         "no verdict."),
+        (
+            ("contradicted", "not run"),
+            "A single common learning rate would have said: something else, 1 the opposite; 1 more would have given no verdict.",
+        ),
         (("not run",), ""),
     ],
 )  # fmt: skip
