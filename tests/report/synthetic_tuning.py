@@ -22,7 +22,8 @@ def candidates(methods, seeds, rng):
     return tuple(
         TuningCandidate(
             method=method, setting=setting(rate), values={"learning_rate": rate}, seed=seed,
-            validation=(loss := float(rng.uniform(0.4, 2))), ci_low=loss * 0.9, ci_high=loss * 1.1, wall_seconds=float(rng.uniform(5, 50)), chosen=rate == RATES[2],
+            validation=(loss := float(rng.uniform(0.4, 2))), ci_low=loss * 0.9, ci_high=loss * 1.1,
+            wall_seconds=float(rng.uniform(5, 50)), chosen=rate == RATES[2],
         )
         for method in methods
         for rate in RATES
@@ -57,7 +58,8 @@ def effects(numbers, n_seeds, rng):
     return tuple(
         Effect(
             term=term, at=at, models=CORNERS, weights=weights, probe=probe, metric=metric,
-            delta=(delta := float(rng.normal(0, 0.1))), ci_low=delta - 0.05, ci_high=delta + 0.05, p_value=0.2, skill_low=None if at == "own best" else 0.5125,
+            delta=(delta := float(rng.normal(0, 0.1))), ci_low=delta - 0.05, ci_high=delta + 0.05, p_value=0.2,
+            skill_low=None if at == "own best" else 0.5125,
             skill_high=None if at == "own best" else 0.7625, n_items=400, n_seeds=n_seeds,
             higher_is_better=METRICS[metric].higher_is_better,
         )
