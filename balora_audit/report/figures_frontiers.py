@@ -21,7 +21,8 @@ FEW = 4
 _SIZE = 9.6
 _ROOM = 0.08
 _WIDER = 0.7
-"""How much wider, in points, a method is drawn for each one that lies over it."""
+"""How much wider, in points, a method is drawn for each one that lies over it, as long as none is drawn much wider."""
+_WIDEST = 2.8
 _LEGEND_COLUMNS = 4
 
 
@@ -97,7 +98,8 @@ def _draw(axis: Axes, panel: Panel, *, crowded: bool) -> None:
     for frontier in panel.untrained:
         _frontier(axis, frontier, ends, whiskers=True)
     for over, frontier in enumerate(panel.frontiers):
-        _frontier(axis, frontier, ends, whiskers=not crowded, wider=_WIDER * (len(panel.frontiers) - 1 - over))
+        beneath = len(panel.frontiers) - 1 - over
+        _frontier(axis, frontier, ends, whiskers=not crowded, wider=beneath * min(_WIDER, _WIDEST / len(panel.frontiers)))
 
 
 def _frontier(axis: Axes, frontier: Frontier, ends: tuple[float, float] | None, *, whiskers: bool, wider: float = 0) -> None:

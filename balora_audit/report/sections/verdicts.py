@@ -78,8 +78,8 @@ def _between_tuned(reader: Reader) -> str:
         return ""
     title = "skill" if reader.skill is None else reader.skill.title
     return (
-        f" Where two methods were tuned and their candidates have the measure, a claim is decided at equal {title}: on the mean gap of their "
-        f"frontiers over the {title} that both reach, not on each one's own best."
+        f" Where two methods were tuned and their candidates have the measure, a claim is decided at equal {title}: on the mean gap of "
+        f"their frontiers over the {title} that both reach, not on each one's own best."
     )
 
 
