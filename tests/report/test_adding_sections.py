@@ -71,7 +71,7 @@ def test_an_entry_point_adds_a_section_after_the_one_it_names(audit, install):
 def test_nothing_is_registered(install):
     before = dict(SECTIONS)
     install(loudness=section("loudness"))
-    assert list(available())[11] == "loudness"
+    assert list(available())[12] == "loudness"
     install()
     assert available() == before == SECTIONS
 

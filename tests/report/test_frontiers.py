@@ -22,6 +22,16 @@ def small():
     return light(tuned(synthetic.record(models=("base", "lora", "balora"))))
 
 
+@pytest.fixture(scope="module")
+def blocks(small):
+    return section(small).blocks
+
+
+@pytest.fixture(scope="module")
+def text(blocks):
+    return text_of_blocks(blocks)
+
+
 def light(audit):
     """Keep what the section reads and nothing that costs time to draw elsewhere."""
     shown = tuple(row for row in audit.measurements if row.condition == "clean" and row.slice in ("all", "clean"))
@@ -43,13 +53,16 @@ def tables(blocks):
 
 
 def text_of(audit):
-    built = section(audit)
-    cells = [cell for table in tables(built.blocks) for row in table.rows for cell in row]
+    return text_of_blocks(section(audit).blocks)
+
+
+def text_of_blocks(blocks):
+    cells = [cell for table in tables(blocks) for row in table.rows for cell in row]
     parts = [str(getattr(cell, name, "") or "") for cell in cells for name in ("text", "below", "word")] + [
         c for c in cells if isinstance(c, str)
     ]
-    notes = [note for table in tables(built.blocks) for note in (table.caption, *table.columns, *table.notes)]
-    told = [str(getattr(block, name, "")) for block in built.blocks for name in ("text", "caption", "alt", "summary")]
+    notes = [note for table in tables(blocks) for note in (table.caption, *table.columns, *table.notes)]
+    told = [str(getattr(block, name, "")) for block in blocks for name in ("text", "caption", "alt", "summary")]
     return " | ".join([*parts, *notes, *told]).replace("\N{NO-BREAK SPACE}", " ")
 
 
@@ -57,8 +70,7 @@ def shown(value):
     return value.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_every_point_is_in_the_table_at_printed_precision(small):
-    text = text_of(small)
+def test_every_point_is_in_the_table_at_printed_precision(small, text):
     for row in small.frontiers:
         metric = METRICS[row.metric]
         assert shown(value_text(row.value, metric)) in text
@@ -67,8 +79,7 @@ def test_every_point_is_in_the_table_at_printed_precision(small):
         assert shown(interval_text(row.skill_low, row.skill_high, METRICS["accuracy"])) in text
 
 
-def test_every_gap_stands_with_its_range_verdict_and_stability(small):
-    text = text_of(small)
+def test_every_gap_stands_with_its_range_verdict_and_stability(small, text):
     decided = [row for row in small.comparisons if row.at_equal_skill is not None]
     assert decided
     for row in decided:
@@ -81,15 +92,14 @@ def test_every_gap_stands_with_its_range_verdict_and_stability(small):
     assert "1 no verdict" in text
 
 
-def test_every_candidate_has_its_loss_and_the_chosen_one_is_marked(small):
-    text = text_of(small)
+def test_every_candidate_has_its_loss_and_the_chosen_one_is_marked(small, text, blocks):
     for found in small.tuning.candidates:
         assert digits(found.validation) in text
         assert f"{digits(found.ci_low)} to {digits(found.ci_high)}" in text
     assert "learning rate 0.005" in text
     assert "LoRA: a remark" in text
     assert "96 rows that were set aside from training. Test data never choose." in text
-    (whole,) = [table for table in tables(section(small).blocks) if table.caption.startswith("Every candidate: its loss")]
+    (whole,) = [table for table in tables(blocks) if table.caption.startswith("Every candidate: its loss")]
     marks = [row[1] for row in whole.rows if getattr(row[4], "word", "") == "chosen"]
     assert marks == ["learning rate 0.005"] * 2
 
@@ -97,14 +107,13 @@ def test_every_candidate_has_its_loss_and_the_chosen_one_is_marked(small):
 def test_a_failed_candidate_says_why_and_has_no_loss(small):
     first = dataclasses.replace(small.tuning.candidates[0], validation=None, ci_low=None, ci_high=None, reason="the loss is not finite")
     changed = dataclasses.replace(small.tuning, candidates=(first, *small.tuning.candidates[1:]))
-    text = text_of(dataclasses.replace(small, tuning=changed))
+    text = text_of(dataclasses.replace(small, tuning=changed, frontiers=()))
     assert "the loss is not finite" in text
     assert "4, 1 failed" in text
     assert "failed" in text
 
 
-def test_effects_stand_at_own_best_and_at_equal_skill(small):
-    text = text_of(small)
+def test_effects_stand_at_own_best_and_at_equal_skill(small, text):
     assert small.attribution
     for effect in small.attribution:
         metric = METRICS[effect.metric]
@@ -117,15 +126,15 @@ def test_doses_have_a_table_of_their_own(small):
     dose = dataclasses.replace(
         small.attribution[-1], term="dose", models=("balora",), weights=(-1.0, 1.0), detail="consistency 0.1 beside 0"
     )
-    text = text_of(dataclasses.replace(small, attribution=(dose,)))
+    text = text_of(dataclasses.replace(small, attribution=(dose,), frontiers=()))
     assert "consistency 0.1 beside 0" in text
     assert shown(change(dose.delta, METRICS[dose.metric])) in text
     assert "neither" not in text
 
 
-@pytest.mark.parametrize("effects", [(), None])
-def test_an_audit_without_effects_has_no_attribution(small, effects):
-    assert "Attribution" not in text_of(dataclasses.replace(small, attribution=effects or ()))
+def test_an_audit_without_effects_has_no_attribution(small, text):
+    assert "Attribution" in text
+    assert "Attribution" not in text_of(dataclasses.replace(small, attribution=(), frontiers=()))
 
 
 def test_what_was_not_tuned_says_so_and_draws_nothing(small):
@@ -150,8 +159,8 @@ def test_flaws_that_nobody_claims_are_drawn_where_none_is(small):
     assert all(METRICS[row.metric].title in figure.alt for row in small.frontiers)
 
 
-def test_the_caption_counts_verdicts_and_explains_the_marks(small):
-    figure = next(block for block in section(small).blocks if isinstance(block, Figure))
+def test_the_caption_counts_verdicts_and_explains_the_marks(small, blocks):
+    figure = next(block for block in blocks if isinstance(block, Figure))
     decided = [row.verdict for row in small.comparisons if row.at_equal_skill is not None]
     assert f"At equal accuracy, of {len(decided)} claims" in figure.caption
     assert f"{decided.count('equivalent')} differ by less than the margin" in figure.caption
@@ -191,22 +200,35 @@ def test_eight_models_fold_all_but_a_few_pairs():
     assert all(name in words(figure.picture) for name in names)
 
 
-@pytest.mark.parametrize("kind", ["script", "template", "reordering", "nul"])
-def test_hostile_settings_notes_and_reasons_are_inert(small, kind):
-    text = synthetic.HOSTILE[kind]
-    failed = dataclasses.replace(small.tuning.candidates[1], validation=None, ci_low=None, ci_high=None, reason=text)
-    odd = [dataclasses.replace(found, setting=text, values={}) for found in small.tuning.candidates[:1]]
-    tuning = dataclasses.replace(small.tuning, candidates=(*odd, failed, *small.tuning.candidates[2:]), notes=(text,), axes={text: (1.0,)})
-    models = tuple(dataclasses.replace(model, title=f"{model.name}{text}") for model in small.models)
-    points = tuple(dataclasses.replace(row, setting=text) if row.method == "lora" else row for row in small.frontiers)
-    bare = dataclasses.replace(small, tuning=tuning, models=models, frontiers=points[:9], measurements=(), floors=(), references=())
-    (found,) = parse(bare).xpath("//section[@id='frontiers']")
-    for place in (".//caption/..//td", ".//th", ".//div[@class='under']", ".//p"):
-        assert any(visible(text) in node.text_content() for node in found.xpath(place)), place
-    assert found.xpath(".//script | .//a | .//*[@onerror]") == []
-    for node in found.xpath(".//td | .//th | .//p"):
+@pytest.fixture(scope="module")
+def hostile_section(small, hostile_text):
+    """The section of an audit with hostile text in every place of its own that takes text from outside."""
+    odd = dataclasses.replace(small.tuning.candidates[0], setting=hostile_text, values={})
+    failed = dataclasses.replace(small.tuning.candidates[1], validation=None, ci_low=None, ci_high=None, reason=hostile_text)
+    audit = dataclasses.replace(
+        small,
+        tuning=dataclasses.replace(
+            small.tuning, candidates=(odd, failed, *small.tuning.candidates[2:]), notes=(hostile_text,), axes={hostile_text: (1.0,)}
+        ),
+        models=tuple(dataclasses.replace(model, title=f"{model.name}{hostile_text}") for model in small.models),
+        frontiers=tuple(dataclasses.replace(row, setting=hostile_text) for row in small.frontiers if row.metric == "kl_per_token")[:1],
+        comparisons=tuple(row for row in small.comparisons if row.at_equal_skill is not None),
+        measurements=(), floors=(), references=(),
+    )  # fmt: skip
+    return parse(audit).xpath("//section[@id='frontiers']")[0]
+
+
+@pytest.mark.parametrize("kind", synthetic.HOSTILE)
+@pytest.mark.parametrize("place", [".//td", ".//th[@scope='row']", ".//div[@class='under']", ".//p[contains(@class, 'note')]"])
+def test_hostile_text_is_shown_verbatim(hostile_section, kind, place):
+    assert any(visible(synthetic.HOSTILE[kind]) in node.text_content() for node in hostile_section.xpath(place))
+
+
+def test_hostile_text_makes_no_element_and_is_isolated(hostile_section):
+    assert hostile_section.xpath(".//script | .//a | .//*[@onerror]") == []
+    for node in hostile_section.xpath(".//td | .//th | .//p"):
         if "\u202e" in node.text_content():
-            assert node.xpath(".//bdi")
+            assert any("\u202e" in inner.text_content() for inner in node.xpath(".//bdi"))
 
 
 POINTS = [
@@ -222,7 +244,7 @@ def panel(models=2, **changes):
     return Panel(**{**fields, **changes})
 
 
-@pytest.mark.parametrize("models", [1, FEW, FEW + 4])
+@pytest.mark.parametrize("models", [1, FEW + 4])
 @pytest.mark.parametrize("higher", [True, False])
 def test_the_picture_is_byte_stable_and_well_formed(models, higher):
     drawn = frontiers([panel(models)] * 2, x_label="accuracy, %", higher_is_better=higher)
