@@ -35,7 +35,7 @@ def table(record: AuditRecord, kind: str = "comparisons", format: str = "markdow
                 _with_interval(row.delta, row.ci_low, row.ci_high), _number(row.p_value), _number(row.p_adjusted), str(row.n_items),
                 _verdict(row),
             )
-            for row in record.comparisons
+            for row in (found.deciding for found in record.comparisons)
         ]  # fmt: skip
     else:
         head = ("model", "condition", "seed", "probe", "metric", "slice", "value")
@@ -50,9 +50,11 @@ def table(record: AuditRecord, kind: str = "comparisons", format: str = "markdow
 
 
 def _verdict(row: Comparison) -> str:
-    """Return a claim's verdict, with the metric it rests on where that is not the row's own."""
+    """Return a claim's verdict, with what it rests on where that is not the row's own difference."""
     if row.verdict is None:
         return "exploratory"
+    if row.at_equal_skill is not None:
+        return f"{row.verdict} (at equal skill)"
     return row.verdict if row.matched is None else f"{row.verdict} (on {row.matched.metric})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -107,8 +108,11 @@ def print_verdicts(record: AuditRecord) -> None:
 def _cells(row: Comparison, metric: Metric, titles: dict[str, str]) -> tuple[str, ...]:
     better = "higher" if row.higher_is_better else "lower"
     verdict = row.verdict or "not run"
+    on = "" if row.matched is None else f" (on {row.matched.metric})"
+    if row.at_equal_skill is not None:
+        row, on = row.deciding, " (at equal skill)"
     return (
-        f"{VERDICT_ICONS[verdict]} {verdict}" + (f" (on {row.matched.metric})" if row.matched is not None else ""),
+        f"{VERDICT_ICONS[verdict]} {verdict}{on}",
         f"{titles[row.candidate]} has {better} {metric.title} than {titles[row.baseline]} ({row.condition})",
         _signed(row.delta, metric.unit),
         "—" if row.ci_low is None else f"{_signed(row.ci_low, metric.unit)} to {_signed(row.ci_high, metric.unit)}",
@@ -122,6 +126,12 @@ def _signed(value: float | None, unit: str) -> str:
     if value is None:
         return "—"
     return f"{100 * value:+.1f} pt" if unit == "share" else f"{value:+.3g}"
+
+
+def _decided_on(row: Comparison) -> str:
+    if row.at_equal_skill is not None:
+        return "equal skill"
+    return row.metric if row.matched is None else row.matched.metric
 
 
 def summary(record: AuditRecord, out: Path, report: Path) -> dict[str, Any]:
@@ -144,7 +154,10 @@ def summary(record: AuditRecord, out: Path, report: Path) -> dict[str, Any]:
                 "n_items": row.n_items,
                 "n_seeds": row.n_seeds,
                 "detectable": row.detectable,
-                "decided_on": row.metric if row.matched is None else row.matched.metric,
+                "decided_on": _decided_on(row),
+                "own_best": row.own_best,
+                "stability": None if row.stability is None else {"same": row.stability[0], "single_settings": row.stability[1]},
+                "at_equal_skill": None if row.at_equal_skill is None else asdict(row.at_equal_skill),
                 "reason": row.reason,
             }
             for row in record.comparisons

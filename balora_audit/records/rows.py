@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from balora_audit.records.tuning import AtEqualSkill, SingleRate
@@ -218,6 +218,24 @@ class Comparison:
         """How many single settings give the verdict of this row, and of how many; None where there are none."""
         verdicts = [single.verdict for single in self.single_rates]
         return (sum(verdict == self.verdict for verdict in verdicts), len(verdicts)) if verdicts else None
+
+    @property
+    def deciding(self) -> Comparison:
+        """The row with the numbers of the gap at equal skill in place of its own, where that gap decided it."""
+        gap = self.at_equal_skill
+        if gap is None:
+            return self
+        return replace(
+            self,
+            delta=gap.delta,
+            ci_low=gap.ci_low,
+            ci_high=gap.ci_high,
+            p_value=gap.p_value,
+            test="gap of two frontiers at equal skill",
+            baseline_value=gap.baseline_value,
+            candidate_value=gap.candidate_value,
+            n_items=gap.n_items,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

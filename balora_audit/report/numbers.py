@@ -21,6 +21,7 @@ __all__ = [
     "magnitude",
     "p_text",
     "plain",
+    "range_text",
     "scale",
     "value_text",
     "visible",
@@ -66,6 +67,11 @@ def interval_text(low: float | None, high: float | None, metric: Metric, *, sign
         return "no interval"
     first, last = ((change if signed else value_text)(end, metric).removesuffix(" points").removesuffix(_PERCENT) for end in (low, high))
     return f"{first} to {last}"
+
+
+def range_text(low: float | None, high: float | None, metric: Metric) -> str:
+    """Print the ends of a range with their unit: ``60.2 to 76.8 %``."""
+    return interval_text(low, high, metric) + (_PERCENT if metric.unit == "share" and low is not None and high is not None else "")
 
 
 def plain(value: float, metric: Metric) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from balora_audit.metric import Metric, Sentence
-from balora_audit.records import AuditRecord, Claim, Comparison, Measurement, Series
+from balora_audit.records import AuditRecord, Claim, Comparison, Effect, FrontierPoint, Measurement, Series
 from balora_audit.report.blocks import Estimate
 from balora_audit.report.numbers import MISSING, interval_text, isolated, plain, value_text
 from balora_audit.slices import ALL, CLEAN, Slice
@@ -20,6 +20,7 @@ SKILL = "skill"
 
 _MOST_SEEDS = 5
 _Value = TypeVar("_Value", str, Slice)
+_Row = Measurement | Comparison | Claim | FrontierPoint | Effect
 
 
 class _Key(NamedTuple):
@@ -79,7 +80,7 @@ class Reader:
         self.untrained = {model.name for model in record.models if model.method == "base"}
         self._metrics = {metric.name: _isolated(metric) for metric in record.metrics}
         self._probes = {probe.name: probe for probe in record.probes}
-        rows: tuple[Measurement | Comparison | Claim, ...] = (*record.measurements, *record.comparisons, *record.claims)
+        rows: tuple[_Row, ...] = (*record.measurements, *record.comparisons, *record.claims, *record.frontiers, *record.attribution)
         self._slices = {text: Slice.parse(text) for text in {row.slice for row in rows}}
         self._rows: dict[_Key, list[Measurement]] = {}
         for row in record.measurements:
@@ -142,11 +143,11 @@ class Reader:
         data = self.record.provenance.get("data")
         return not isinstance(data, dict) or data.get("rows_redrawn") is not False
 
-    def slice_of(self, row: Measurement | Comparison | Claim) -> Slice:
+    def slice_of(self, row: _Row) -> Slice:
         """Return what part of the data a row of the record is of."""
         return self._slices[row.slice]
 
-    def metric_title(self, row: Measurement | Comparison | Claim, silent: Collection[Slice] = (ALL, CLEAN)) -> str:
+    def metric_title(self, row: _Row, silent: Collection[Slice] = (ALL, CLEAN)) -> str:
         """Return the title of a row's metric and, but for those that need no word, its slice: ``recall [nurse]``."""
         title, slice = self.metric(row.metric).title, self.slice_of(row)
         return title if slice in silent else f"{title} [{isolated(slice.title)}]"

@@ -136,7 +136,9 @@ def comparison_table(reader: Reader, caption: str, rows: Sequence[Comparison], *
 
 
 def _verdict(reader: Reader, row: Comparison) -> TableCell:
-    """Return the verdict, and beneath it the matched metric that it was decided on."""
+    """Return the verdict, and beneath it the matched metric, or the equal skill, that it was decided on."""
+    if row.at_equal_skill is not None:
+        return Estimate(text=row.verdict or MISSING, below="at equal skill")
     if row.matched is None:
         return row.verdict or MISSING
     return Estimate(text=row.verdict or MISSING, below=f"on {reader.metric(row.matched.metric).title}")

@@ -2,13 +2,14 @@ import lxml.html
 import pytest
 import synthetic_audit as synthetic
 from synthetic_audit import SHA256, parse
+from synthetic_tuning import tuned
 
 from balora_audit.report import render_html
 
 
 @pytest.fixture(scope="session")
 def audit():
-    return synthetic.record(models=("base", "lora", "balora"))
+    return tuned(synthetic.record(models=("base", "lora", "balora")))
 
 
 @pytest.fixture(scope="session")

@@ -339,4 +339,4 @@ def parse(audit):
 
 def bare(audit):
     """The same audit without anything to draw, for tests that need no figures."""
-    return dataclasses.replace(audit, series=(), comparisons=(), measurements=())
+    return dataclasses.replace(audit, series=(), comparisons=(), measurements=(), tuning=None, frontiers=(), attribution=())

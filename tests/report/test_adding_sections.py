@@ -57,30 +57,30 @@ def test_every_section_stands_in_the_table_under_its_own_name():
 def test_one_line_adds_a_section(audit, monkeypatch):
     monkeypatch.setitem(SECTIONS, "loudness", section("loudness"))
     page = parse(bare(audit))
-    assert titles(page)[-1] == "16 Loudness"
+    assert titles(page)[-1] == "17 Loudness"
     assert text_of(page, "loudness").endswith("as loud as 3 models")
 
 
 def test_an_entry_point_adds_a_section_after_the_one_it_names(audit, install):
     install(loudness=section("loudness", after="drift"), echo=section("echo", after="drift"))
     page = parse(bare(audit))
-    assert titles(page)[9:13] == ["10 Knowledge drift", "11 Echo", "12 Loudness", "13 lm-evaluation-harness results"]
+    assert titles(page)[10:14] == ["11 Knowledge drift", "12 Echo", "13 Loudness", "14 lm-evaluation-harness results"]
     assert text_of(page, "loudness").endswith("as loud as 3 models")
 
 
 def test_nothing_is_registered(install):
     before = dict(SECTIONS)
     install(loudness=section("loudness"))
-    assert list(available())[11] == "loudness"
+    assert list(available())[12] == "loudness"
     install()
     assert available() == before == SECTIONS
 
 
 def test_a_probe_is_shown_by_its_own_section_where_that_is_installed_and_by_tables_elsewhere(shouted, install):
-    assert text_of(parse(shouted), "shouting").startswith("12 Shouting Table")
+    assert text_of(parse(shouted), "shouting").startswith("13 Shouting Table")
     install(loudness=section("loudness", probe="shouting"))
     page = parse(shouted)
-    assert "12 Loudness" in titles(page)
+    assert "13 Loudness" in titles(page)
     assert page.xpath("//section[@id='shouting']") == []
 
 

@@ -17,7 +17,8 @@ from balora_audit.report import render, render_html
 from balora_audit.report.numbers import visible
 
 TITLES = [
-    "Summary", "Task skill", "Verdicts", "Scope", "Model matrix", "Effects overview", "Noise robustness", "Imbalance and groups",
+    "Summary", "Task skill", "Skill and flaws", "Verdicts",
+    "Scope", "Model matrix", "Effects overview", "Noise robustness", "Imbalance and groups",
     "Representation collapse", "Knowledge drift", "lm-evaluation-harness results", "Samples", "Provenance",
     "Limits and glossary", "Crosswalk and sign-off",
 ]  # fmt: skip

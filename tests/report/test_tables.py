@@ -35,6 +35,14 @@ def test_a_verdict_that_rests_on_a_matched_metric_says_so(audit):
     assert line.endswith("supported (on noise_survival) |")
 
 
+def test_a_verdict_at_equal_skill_stands_with_the_numbers_that_decided_it(audit):
+    index, row = next((i, row) for i, row in enumerate(audit.comparisons) if row.at_equal_skill is not None)
+    line = table(audit).splitlines()[2 + index]
+    assert line.endswith(f"{row.verdict} (at equal skill) |")
+    assert f"{row.at_equal_skill.delta:.4g} [" in line
+    assert f"{row.delta:.4g}" not in line.replace("−", "-")
+
+
 def test_an_unknown_kind_or_format_is_an_error(audit):
     with pytest.raises(AuditError, match="kind"):
         table(audit, "verdicts")

@@ -25,6 +25,7 @@ SECTIONS: dict[str, SectionBuilder] = built_in(
     {
         "summary": "balora_audit.report.sections.summary:SUMMARY",
         "skill": "balora_audit.report.sections.skill:TASK_SKILL",
+        "frontiers": "balora_audit.report.sections.frontiers:FRONTIERS",
         "verdicts": "balora_audit.report.sections.verdicts:VERDICTS",
         "scope": "balora_audit.report.sections.scope:SCOPE",
         "models": "balora_audit.report.sections.models:MODELS",

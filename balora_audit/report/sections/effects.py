@@ -21,11 +21,12 @@ _DIRECTION = {True: " · ↑ better", False: " · ↓ better", None: ""}
 def _blocks(reader: Reader) -> list[Block]:
     """Return the declared claims drawn by metric family with their table, then the exploratory differences by probe."""
     rows = reader.record.comparisons
-    declared = [row for row in rows if row.claim is not None]
+    declared = [row.deciding for row in rows if row.claim is not None]
     blocks: list[Block] = []
     if declared:
         blocks += _forests(reader, declared)
-        caption = "The declared claims: paired differences, candidate minus baseline"
+        equal = ", at equal skill where that decided" if any(row.at_equal_skill is not None for row in declared) else ""
+        caption = f"The declared claims: paired differences, candidate minus baseline{equal}"
         blocks.append(comparison_table(reader, caption, declared, verdicts=True))
     else:
         blocks.append(Note(text="No claim was declared for this audit."))

@@ -11,13 +11,25 @@ from balora_audit.slices import ALL
 __all__ = ["LIMITS"]
 
 _MOST_ROWS = 60
+_TERMS = (
+    ("own best", "A method with the setting of the smallest loss on the validation rows."),
+    ("frontier", "A method's candidates as points of skill and flaw, joined in order of skill, up to the rate that brings most skill."),
+    (
+        "equal skill",
+        "The mean gap of two frontiers over the range of skill that both reach. Flaws that follow from skill, or grow with training, are "
+        "compared there.",
+    ),
+    ("stability", "Of the settings that both methods were trained with, the share that alone would have given the same verdict."),
+)
+"""Words of comparisons between tuned methods."""
 
 
 def _blocks(reader: Reader) -> list[Block]:
     """Return the limits in words, the quantities without a value and why, and the glossary."""
     blocks: list[Block] = [
         Note(
-            text="What this audit does not say: how the models behave on other data, at other sizes, ranks or learning rates; whether "
+            text="What this audit does not say: how the models behave on other data, at other sizes or ranks, with "
+            f"{'other' if reader.record.tuning is None else 'untried'} learning rates; whether "
             "they are safe or suited to a use; anything about groups beyond those named. Synthetic data test mechanisms, not a population."
         ),
         Note(
@@ -36,6 +48,7 @@ def _blocks(reader: Reader) -> list[Block]:
     if used:
         known = [reader.metric(name) for name in used]
         rows = tuple((metric.title, f"{metric.meaning} ({metric.source})") for metric in known)
+        rows = (*rows, *(_TERMS if reader.record.tuning is not None else ()))
         blocks.append(
             Details(summary=f"Glossary: {len(used)} metrics, each in one sentence with its source", blocks=(Definitions(rows=rows),))
         )

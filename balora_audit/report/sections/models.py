@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from balora_audit.records import Series
-from balora_audit.report.blocks import Block, Details, Figure, Note, Table, TableCell
+from balora_audit.records import ModelRow, Series
+from balora_audit.report.blocks import Block, Details, Estimate, Figure, Note, Table, TableCell
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.charts import Trace, series_points, traced, traces
 from balora_audit.report.numbers import MISSING, bytes_text, condition_title, count_text, digits, isolated
 from balora_audit.report.rows import Reader
 from balora_audit.report.sections.summary import STATUS, place
+from balora_audit.report.settings import tried
 
 __all__ = ["MODELS"]
 
@@ -42,6 +43,7 @@ def _setup(reader: Reader) -> Table:
             model.initialisation,
             MISSING if model.rank is None else str(model.rank),
             MISSING if model.alpha is None else f"{model.alpha:g}",
+            _rate(reader, model),
             ", ".join(model.target_modules) or MISSING,
             _regularizers(model.settings.get("regularizers")),
         )
@@ -49,10 +51,21 @@ def _setup(reader: Reader) -> Table:
     ]
     return Table(
         caption="How each model was made",
-        columns=("Model", "Method", "Initialisation", "Rank", "α", "Target modules", "Regularizers"),
-        align="lllrrll",
+        columns=("Model", "Method", "Initialisation", "Rank", "α", "Learning rate", "Target modules", "Regularizers"),
+        align="lllrrrll",
         rows=tuple(rows),
     )
+
+
+def _rate(reader: Reader, model: ModelRow) -> TableCell:
+    """Return the learning rate that a model was trained with, and beneath it of how many settings it was chosen."""
+    training = model.settings.get("training")
+    rate = training.get("learning_rate") if isinstance(training, Mapping) else None
+    if not isinstance(rate, int | float):
+        return MISSING
+    tuning = reader.record.tuning
+    count = 0 if tuning is None or model.name not in tuning.choices else tried(tuning).get(model.name, 0)
+    return Estimate(text=f"{rate:g}", below=f"chosen of {count}" if count > 1 else None)
 
 
 def _runs(reader: Reader) -> Table:

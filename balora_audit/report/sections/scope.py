@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from balora_audit.records import Claim, claims_hash
+from balora_audit.records import Claim, Tuning, claims_hash
 from balora_audit.report.blocks import Block, Definitions, Details, Note, Table
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import MISSING, condition_title, magnitude
 from balora_audit.report.rows import Reader
 from balora_audit.report.sections.summary import place
+from balora_audit.report.settings import tried_words
 
 __all__ = ["SCOPE"]
 
@@ -32,6 +33,7 @@ def _blocks(reader: Reader) -> list[Block]:
         ("Training conditions", "; ".join(f"{condition_title(name)} [{name}]" for name in conditions) or MISSING),
         ("Probes", ", ".join(reader.probe_title(name) for name in probes) or MISSING),
         ("Seeds", _joined(", ".join(str(seed) for seed in reader.seeds), data.get("rows_per_seed"))),
+        *((("Tuning", _tuning(record.tuning)),) if record.tuning is not None else ()),
         ("Intervals", intervals),
         ("Multiplicity", "Holm over the claims of each probe; verdicts rest on intervals and margins, not on p-values"),
         ("Deviations from the plan", _deviations(reader)),
@@ -71,6 +73,11 @@ def _margin(reader: Reader, claim: Claim) -> str:
 
 
 SCOPE = SectionBuilder(name="scope", title="Scope", blocks=_blocks)
+
+
+def _tuning(tuning: Tuning) -> str:
+    tried = tried_words(tuning) or "one setting"
+    return f"{tried} for every tuned method, chosen on {tuning.rows:,} validation rows; claims between two of them at equal skill"
 
 
 def _mapping(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -7,7 +7,15 @@ from balora_audit.report.blocks import Badge, Block, Card, Cards, Note, Stats, T
 from balora_audit.report.builder import SectionBuilder
 from balora_audit.report.numbers import condition_title, value_text
 from balora_audit.report.rows import Reader
-from balora_audit.report.sentences import claim_sentence, detectable_sentence, matched_sentence, verdict_sentence
+from balora_audit.report.sentences import (
+    claim_sentence,
+    detectable_sentence,
+    equal_skill_sentence,
+    matched_sentence,
+    own_best_sentence,
+    verdict_sentence,
+)
+from balora_audit.report.stability import stability_sentence
 
 __all__ = ["BADGES", "VERDICTS"]
 
@@ -49,7 +57,8 @@ def _blocks(reader: Reader) -> list[Block]:
             text="Each claim says that one model is better than another by more than a margin fixed in advance. Supported: the "
             "whole interval lies beyond the margin on the better side. Contradicted: wholly beyond it on the worse side. "
             "Equivalent: wholly inside the margin. Inconclusive: anything else. Not comparable: the measure follows from skill, the models "
-            "are of unequal skill, and nothing was measured that compares them at equal skill. There is no overall score.",
+            "are of unequal skill, and nothing was measured that compares them at equal skill. There is no overall score."
+            f"{_between_tuned(reader)}",
             tone="quiet",
         ),
         _grid(reader, decided),
@@ -61,6 +70,17 @@ def _blocks(reader: Reader) -> list[Block]:
 
 
 VERDICTS = SectionBuilder(name="verdicts", title="Verdicts", blocks=_blocks)
+
+
+def _between_tuned(reader: Reader) -> str:
+    """Say how a claim between two tuned methods is decided; nothing where nothing was."""
+    if all(row.at_equal_skill is None for row in reader.record.comparisons):
+        return ""
+    title = "skill" if reader.skill is None else reader.skill.title
+    return (
+        f" Where two methods were tuned and their candidates have the measure, a claim is decided at equal {title}: on the mean gap of "
+        f"their frontiers over the {title} that both reach, not on each one's own best."
+    )
 
 
 def _grid(reader: Reader, decided: list[Comparison]) -> Table:
@@ -80,11 +100,25 @@ def _grid(reader: Reader, decided: list[Comparison]) -> Table:
 
 
 def _card(reader: Reader, row: Comparison) -> Card:
-    metric = reader.metric(row.metric)
-    values = ((row.candidate, row.candidate_value), (row.baseline, row.baseline_value))
+    if row.at_equal_skill is not None:
+        said: tuple[str, ...] = (equal_skill_sentence(reader, row), detectable_sentence(reader, row), stability_sentence(reader, row))
+        detail = " ".join(filter(None, (_levels(reader, row.deciding), own_best_sentence(reader, row))))
+    else:
+        said = (verdict_sentence(reader, row), matched_sentence(reader, row), detectable_sentence(reader, row))
+        detail = _levels(reader, row)
     return Card(
         badge=BADGES[row.verdict or "not run"],
         claim=claim_sentence(reader, row),
-        sentence=" ".join(filter(None, (verdict_sentence(reader, row), matched_sentence(reader, row), detectable_sentence(reader, row)))),
-        detail="" if row.delta is None else ", ".join(f"{reader.title(model)} {value_text(value, metric)}" for model, value in values),
+        sentence=" ".join(filter(None, said)),
+        detail=detail,
     )
+
+
+def _levels(reader: Reader, row: Comparison) -> str:
+    """Return the two values of a difference, those at equal skill said to be so; nothing where there is no difference."""
+    if row.delta is None:
+        return ""
+    metric = reader.metric(row.metric)
+    values = ((row.candidate, row.candidate_value), (row.baseline, row.baseline_value))
+    told = ", ".join(f"{reader.title(model)} {value_text(value, metric)}" for model, value in values)
+    return told if row.at_equal_skill is None else f"At equal {'skill' if reader.skill is None else reader.skill.title}: {told}."
