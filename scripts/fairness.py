@@ -14,13 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from balora_audit.report.sections.frontier_figure import frontier_figure
-
 from balora_audit import compare, load
 from balora_audit.files import write_atomic
 from balora_audit.records import VERDICT_ICONS, AuditRecord, Comparison, Verdict
 from balora_audit.report.numbers import change, digits, interval_text, value_text
 from balora_audit.report.rows import Reader
+from balora_audit.report.sections.frontier_figure import frontier_figure
 
 MODELS = ("base", "lora", "pissa", "lora[+cr+dr+svdr]", "balora")
 COMMON: dict[str, Any] = {"models": MODELS, "conditions": ("clean",)}
@@ -146,8 +145,10 @@ def _candidates(reader: Reader) -> list[str]:
     claimed = list(dict.fromkeys(row.metric for row in _claims(record)))
     heads = ["method", "setting", "validation loss", skill.title, *(reader.metric(metric).title for metric in claimed)]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for candidate in record.tuning.candidates:
-        points = [p for p in record.frontiers if (p.method, p.setting, p.seed) == (candidate.method, candidate.setting, candidate.seed)]
+    order = [model.name for model in record.models]
+    for candidate in sorted(record.tuning.candidates, key=lambda one: (order.index(one.method), one.seed, *one.values.values())):
+        at = (candidate.method, candidate.setting, candidate.seed, 1)
+        points = [point for point in record.frontiers if (point.method, point.setting, point.seed, point.share) == at]
         values = {point.metric: value_text(point.value, reader.metric(point.metric)) for point in points}
         accuracy = value_text(points[0].skill, skill) if points else "—"
         loss = candidate.reason if candidate.validation is None else digits(candidate.validation)
