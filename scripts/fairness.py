@@ -22,7 +22,7 @@ from balora_audit.report.rows import Reader
 from balora_audit.report.sections.frontier_figure import frontier_figure
 
 MODELS = ("base", "lora", "pissa", "lora[+cr+dr+svdr]", "balora")
-COMMON: dict[str, Any] = {"models": MODELS, "conditions": ("clean",)}
+COMMON: dict[str, Any] = {"models": MODELS, "conditions": ("clean",), "tuning": {"learning_rate": (2e-4, 6e-4, 1.8e-3, 5.4e-3)}}
 DECIDED: tuple[Verdict, ...] = ("supported", "contradicted")
 TITLES = {"biographies": "Built-in biographies", "sst2": "SST-2", "ag-news": "AG News"}
 
@@ -55,8 +55,8 @@ def main() -> None:
 
 
 def _configs(sst2: Path | None, ag_news: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "biographies", COMMON
-    small = {**COMMON, "train_rows": 160, "test_rows": 256}
+    yield "biographies", {**COMMON, "frontier": {"kinds": 2}}
+    small = {**COMMON, "train_rows": 160, "test_rows": 256, "tune_budget": 4}
     if sst2 is not None:
         yield (
             "sst2",
@@ -69,7 +69,7 @@ def _configs(sst2: Path | None, ag_news: Path | None) -> Iterator[tuple[str, dic
         yield (
             "ag-news",
             {
-                **COMMON, "train_rows": 120, "test_rows": 192, "frontier": {"kinds": 1}, "data": str(ag_news / "test.csv"),
+                **COMMON, "train_rows": 120, "test_rows": 192, "data": str(ag_news / "test.csv"),
                 "columns": {"text": "2", "label": "0"},
                 "label_names": {"1": "World", "2": "Sports", "3": "Business", "4": "Technology"}, "prompt": "{text}\nTopic:",
             },

@@ -46,7 +46,7 @@ class FrontierConfig(Frozen):
     shares: tuple[float, ...] = Field(
         default=(1.0,), description="shares of training after which a candidate becomes a point; 1 is its end"
     )
-    kinds: int = Field(default=2, ge=0, description="kinds of noise, of noise.kinds, that candidates are tested with")
+    kinds: int = Field(default=1, ge=0, description="kinds of noise, of noise.kinds, that candidates are tested with")
 
     @field_validator("shares")
     @classmethod

@@ -119,8 +119,20 @@ def tuning_record(plan: Plan, store: RunStore, lost: Lost) -> Tuning | None:
         relative=plan.grid.relative,
         candidates=tuple(candidates),
         choices={method: plan.settings[method].name for method in plan.tuned if any(c.chosen for c in candidates if c.method == method)},
-        notes=(*(note for method in plan.tuned for note in _notes(plan, store, lost, method)), *_without_point(plan, store)),
+        notes=(
+            *_battery(plan),
+            *(note for method in plan.tuned for note in _notes(plan, store, lost, method)),
+            *_without_point(plan, store),
+        ),
     )
+
+
+def _battery(plan: Plan) -> Iterator[str]:
+    """Yield what is different about the noise that candidates are tested with."""
+    light, full = plan.trials[0].cell.context.config.noise, plan.config.noise
+    if "noise" in plan.probes and (light.kinds, light.severities) != (full.kinds, full.severities):
+        which = f"{', '.join(light.kinds)} at severity {light.severities[0]}" if light.kinds else "no noise"
+        yield f"candidates are tested with {which}: at equal skill, noise means that; the models themselves are tested with all kinds"
 
 
 def _without_point(plan: Plan, store: RunStore) -> Iterator[str]:

@@ -324,8 +324,11 @@ def test_users_rows_that_are_chosen_on_leave_every_class_to_train_on(config, tmp
 
 
 def test_the_battery_is_light(config):
+    one = make_plan(config(probes=("noise",), noise={"kinds": ("typo", "swap"), "severities": (1, 3, 5)}))
+    assert [key for key in one.trials[0].cell.requests if "@" in key] == ["typo@3"]
     plan = make_plan(
         config(
+            frontier={"kinds": 2},
             probes=("noise", "imbalance", "collapse", "drift"),
             noise={"kinds": ("typo", "swap", "ocr", "word_drop"), "severities": (1, 3, 5)},
         )
