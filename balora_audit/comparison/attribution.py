@@ -90,6 +90,8 @@ def attribution(
                 yield _own_best(config, evidence, of_four, number, term, weights)
                 if (number.probe, number.metric) != (SKILL.name, skill.name) and all(frontiers.get(name) for name in of_four):
                     families = [curves(frontiers[name], config.seeds, skill, number.probe, number.metric, number.slice) for name in of_four]
+                    if not any(families):
+                        continue  # it is matched item by item, or no candidate is tested for it
                     yield _on_frontiers(config, families, of_four, number, term, weights)
     for method, candidates in frontiers.items():
         yield from _doses(config, method, candidates, skill, list(about.values()))
