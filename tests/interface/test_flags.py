@@ -21,7 +21,7 @@ from balora_audit.interface.flags import Flags, SettingsCommand, configuration, 
 from balora_audit.interface.outcome import reported
 
 RUN = CliRunner()
-HEADINGS = ["Models and data", "Harness tasks", "BA-LoRA's penalties", "Adapter", "Training", "Noise", "Collapse", "Writing",
+HEADINGS = ["Models and data", "Harness tasks", "BA-LoRA's penalties", "Adapter", "Training", "Tuning", "Noise", "Collapse", "Writing",
             "Statistics", "Machine", "Output"]  # fmt: skip
 
 show = typer.Typer()
