@@ -9,7 +9,7 @@ import pytest
 
 from balora_audit import compare
 from balora_audit.errors import StoreError, UnitError
-from balora_audit.run import execution as run
+from balora_audit.run import measuring
 from balora_audit.run.execution import execute
 from balora_audit.run.plan import make_plan
 from balora_audit.run.scores import FEATURES, StoredScores, read_scores
@@ -134,7 +134,7 @@ def test_features_of_two_models_at_most_are_held_while_measuring(small_config, t
                 held.append(sum(reference() is not None for reference in seen.values()))
             return found
 
-    monkeypatch.setattr(run, "StoredScores", Counted)
+    monkeypatch.setattr(measuring, "StoredScores", Counted)
     monkeypatch.setattr(type(plan.probes["collapse"]), "across", lambda self, cells: [])
     execute(plan, tmp_path)
     assert len(plan.cells) == 6
