@@ -83,7 +83,7 @@ class Tuning:
     metric, rows : str, int
         What candidates are chosen by, and on how many rows set aside from training.
     axes : mapping
-        Axis → what was tried on it; learning rates are multiples of each method's own where ``relative``.
+        Axis → its values before any extension; learning rates are multiples of each method's own where ``relative``.
     candidates : tuple of TuningCandidate
     choices : mapping
         Method → its setting.
