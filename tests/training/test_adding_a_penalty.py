@@ -102,7 +102,8 @@ def test_it_is_trained_logged_and_left_out_by_its_abbreviation(audit):
 def test_it_changes_what_is_trained(audit):
     curves = {series["method"]: series["columns"] for series in audit["series"] if series["name"] == "losses"}
     with_it, without = curves["balora[l2]"]["task"], curves["pissa"]["task"]
-    assert with_it[:4] == pytest.approx(without[:4], rel=1e-5)  # its weight is still 0; the logits are summed up another way
+    # its weight is still 0; the logits are summed up another way, and a loss near 0 carries the float32 rounding of logits of about 10
+    assert with_it[:4] == pytest.approx(without[:4], rel=1e-5, abs=10 * 2**-23)
     assert with_it[-1] != pytest.approx(without[-1], rel=1e-4)
 
 
