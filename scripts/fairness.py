@@ -191,6 +191,8 @@ def _attribution(reader: Reader) -> list[str]:
     lines = ["| metric | compared | initialisation | penalties | interaction |", "|---|---|---|---|---|"]
     for metric, at in dict.fromkeys((effect.metric, effect.at) for effect in effects):
         known = reader.metric(metric)
+        if all(effect.delta is None for effect in effects if (effect.metric, effect.at) == (metric, at)):
+            continue  # the verdicts above say why
         cells = []
         for term in ("initialisation", "penalties", "interaction"):
             effect = next(e for e in effects if (e.metric, e.at, e.term) == (metric, at, term))
