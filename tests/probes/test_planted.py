@@ -37,7 +37,7 @@ def test_a_planted_correlation_widens_the_gap_and_flips_the_counterfactuals(tmp_
 
 def test_memorisation_grows_with_training_on_wrong_labels_and_not_without(tmp_path):
     shares = []
-    for epochs in (1, 4, 8):
+    for epochs in (1, 4, 12):  # at 8, half of the wrong labels are remembered, give or take what few of them there are
         found = measured(
             tmp_path / str(epochs), ("clean", "noise:0.4"), epochs=epochs, probe="noise", train_rows=160, test_rows=32
         )  # fmt: skip

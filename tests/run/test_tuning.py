@@ -61,13 +61,13 @@ def grid(rates=RATES, places=None, budget=None, **others):
 def test_the_default_grid_lies_around_the_configured_rate_and_is_one_for_all_methods(config):
     found = grid_of(config(tuning={}))
     rates = [found.setting(place, 99.0).rate for place in found.places]
-    assert rates == [1.8e-3, 6e-3, 1.8e-2, 6e-2]
+    assert rates == [9e-4, 3.6e-3, 1.44e-2, 5.76e-2]
     assert not found.relative
 
 
 def test_methods_with_a_rate_of_their_own_are_tried_around_it(config):
     found = grid_of(config(tuning={}, training={"epochs": 1, "learning_rates": {"balora": 1e-4}}))
-    assert [found.setting(place, 1e-4).rate for place in found.places] == [6e-5, 2e-4, 6e-4, 2e-3]
+    assert [found.setting(place, 1e-4).rate for place in found.places] == [3e-5, 1.2e-4, 4.8e-4, 1.92e-3]
 
 
 def test_a_grid_for_all_and_a_rate_for_one_are_refused_together(config):
