@@ -49,7 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 PRESET_SUMMARIES: dict[str, str] = {
     "smoke": "the whole pipeline on a tiny shipped model, about a minute on two cores; for first contact and tests",
-    "quick": "the default: SmolLM2-135M-Instruct, built-in biographies, one seed, about ten minutes on two cores",
+    "quick": "the default: SmolLM2-135M-Instruct, built-in biographies, one seed, tuned; 15 to 20 minutes on two cores",
     "standard": "three seeds, twice the data, eight kinds of noise; claims about methods need this or more",
     "full": "five seeds, four methods, more conditions and every kind and severity of noise; for a GPU",
 }
