@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from balora_audit.cells import CellId
-from balora_audit.comparison.evidence import Evidence
-from balora_audit.comparison.frontiers import Candidate, Frontiers, curves, joined
+from balora_audit.comparison.evidence import Evidence, score_of
+from balora_audit.comparison.frontiers import RESAMPLES, TRAINED_ON, Candidate, Frontiers, curves, is_skill, joined
 from balora_audit.config import AuditConfig
 from balora_audit.methods import Method
 from balora_audit.methods.tuned import TunedMethod
 from balora_audit.metric import Metric
-from balora_audit.probes.skill import SKILL
 from balora_audit.records import Claim, Effect
 from balora_audit.slices import Slice
 from balora_audit.stats import Contrast, Curve, contrast, frontier_contrast
@@ -29,8 +28,6 @@ _EFFECTS: dict[Term, tuple[float, float, float, float]] = {
     "penalties": (-0.5, -0.5, 0.5, 0.5),
     "interaction": (1.0, -1.0, -1.0, 1.0),
 }
-_CLEAN = "clean"
-_RESAMPLES = 2000
 _PENALTIES = "penalties."
 
 
@@ -82,30 +79,35 @@ def attribution(
             probe=claim.probe, metric=claim.metric, slice=Slice.parse(claim.slice), higher_is_better=claim.higher_is_better
         )
         for claim in claims
-        if claim.condition == _CLEAN
+        if claim.condition == TRAINED_ON
     }
     for of_four in corners(methods):
         for number in about.values():
+            families = _curves(config, [frontiers.get(name, ()) for name in of_four], skill, number)
             for term, weights in _EFFECTS.items():
                 yield _own_best(config, evidence, of_four, number, term, weights)
-                if (number.probe, number.metric) != (SKILL.name, skill.name) and all(frontiers.get(name) for name in of_four):
-                    families = [curves(frontiers[name], config.seeds, skill, number.probe, number.metric, number.slice) for name in of_four]
-                    if not any(families):
-                        continue  # it is matched item by item, or no candidate is tested for it
+                if any(families):  # else it is skill itself or matched item by item, or no candidate is tested for it
                     yield _on_frontiers(config, families, of_four, number, term, weights)
     for method, candidates in frontiers.items():
         yield from _doses(config, method, candidates, skill, list(about.values()))
 
 
+def _curves(config: AuditConfig, families: Sequence[Sequence[Candidate]], skill: Metric, number: _About) -> list[list[Curve]]:
+    """Return each family's frontier in a number; none of any family where one has no candidates, or the number is skill itself."""
+    if not all(families) or is_skill(skill, number.probe, number.metric):
+        return []
+    return [curves(candidates, config.seeds, skill, number.probe, number.metric, number.slice) for candidates in families]
+
+
 def _own_best(config: AuditConfig, evidence: Evidence, of_four: Corners, number: _About, term: Term, weights: tuple[float, ...]) -> Effect:
     families = []
     for name in of_four:
-        found = [evidence.get(CellId(name, _CLEAN, seed), {}).get(number.probe) for seed in config.seeds]
-        scores = [None if findings is None else findings.scores.get((number.metric, number.slice)) for findings in found]
+        cells = [evidence.get(CellId(name, TRAINED_ON, seed), {}) for seed in config.seeds]
+        scores = [score_of(found, number.probe, number.metric, number.slice) for found in cells]
         families.append([score for score in scores if score is not None])
     if any(len(family) != len(config.seeds) for family in families):
         return _effect(config, Contrast(reason="it was not measured of all four models"), "own best", of_four, number, term, weights)
-    result = contrast(families, weights, level=config.ci, n_resamples=_RESAMPLES, seed=0)
+    result = contrast(families, weights, level=config.ci, n_resamples=RESAMPLES, seed=0)
     return _effect(config, result, "own best", of_four, number, term, weights)
 
 
@@ -121,7 +123,7 @@ def _on_frontiers(
     if not all(families):
         result = Contrast(reason="a frontier has no point with this number")
     else:
-        result = frontier_contrast(families, weights, level=config.ci, n_resamples=_RESAMPLES, seed=0)
+        result = frontier_contrast(families, weights, level=config.ci, n_resamples=RESAMPLES, seed=0)
     return _effect(config, result, "equal skill", models, number, term, weights, detail)
 
 
@@ -137,11 +139,9 @@ def _doses(config: AuditConfig, method: str, candidates: Sequence[Candidate], sk
         least, *larger = sorted(by_weight)
         for weight in larger:
             for number in about:
-                if (number.probe, number.metric) == (SKILL.name, skill.name):
+                if is_skill(skill, number.probe, number.metric):
                     continue
-                families = [
-                    curves(by_weight[dose], config.seeds, skill, number.probe, number.metric, number.slice) for dose in (least, weight)
-                ]
+                families = _curves(config, [by_weight[least], by_weight[weight]], skill, number)
                 detail = f"{axis.removeprefix(_PENALTIES)} {weight:g} beside {least:g}"
                 yield _on_frontiers(config, families, (method,), number, "dose", (-1.0, 1.0), detail)
 

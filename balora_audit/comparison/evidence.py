@@ -13,7 +13,7 @@ from balora_audit.records import Claim, Comparison, Measurement
 from balora_audit.slices import Slice
 from balora_audit.stats import ItemScores, Jackknife, PairedResult, paired, paired_jackknife
 
-__all__ = ["Evidence", "Failures", "Floors", "Subject", "difference", "floor_of", "joined", "record_of", "value_of"]
+__all__ = ["Evidence", "Failures", "Floors", "Subject", "difference", "floor_of", "joined", "record_of", "score_of", "value_of"]
 
 Evidence = Mapping[CellId, Mapping[str, Findings]]
 """Cell → probe → findings; a cell that failed is absent, and so is a probe that failed in it."""
@@ -47,6 +47,12 @@ class Subject:
             metric=claim.metric,
             slice=Slice.parse(claim.slice),
         )
+
+
+def score_of(found: Mapping[str, Findings], probe: str, metric: str, slice: Slice) -> ItemScores | Jackknife | None:
+    """Return the evidence of a number in what the probes found of one model; None where there is none."""
+    findings = found.get(probe)
+    return None if findings is None else findings.scores.get((metric, slice))
 
 
 def record_of(evidence: Evidence, subject: Subject) -> Metric | None:

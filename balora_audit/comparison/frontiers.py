@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from balora_audit.cells import CellId
-from balora_audit.comparison.evidence import Subject, difference
+from balora_audit.comparison.evidence import Subject, difference, score_of
 from balora_audit.config import AuditConfig
 from balora_audit.metric import Metric
 from balora_audit.probes import Findings
@@ -17,10 +17,23 @@ from balora_audit.records import AtEqualSkill, FrontierPoint, SingleRate
 from balora_audit.slices import CLEAN, Slice
 from balora_audit.stats import Contrast, Curve, ItemScores, Jackknife, frontier_contrast, interval, rising, verdict
 
-__all__ = ["Candidate", "Frontiers", "at_equal_skill", "curves", "frontier_points", "single_rates"]
+__all__ = [
+    "RESAMPLES",
+    "TRAINED_ON",
+    "Candidate",
+    "Frontiers",
+    "at_equal_skill",
+    "curves",
+    "frontier_points",
+    "is_skill",
+    "joined",
+    "single_rates",
+]
 
-_RESAMPLES = 2000
-_CLEAN = "clean"
+RESAMPLES = 2000
+"""Of every contrast, at most."""
+
+TRAINED_ON = "clean"
 """The condition that candidates are trained under."""
 
 
@@ -42,8 +55,7 @@ class Candidate:
 
     def score(self, seed: int, probe: str, metric: str, slice: Slice) -> ItemScores | Jackknife | None:
         """Return the evidence of a number; None where there is none."""
-        findings = self.found.get(seed, {}).get(probe)
-        return None if findings is None else findings.scores.get((metric, slice))
+        return score_of(self.found.get(seed, {}), probe, metric, slice)
 
     def skill(self, seeds: Sequence[int], skill: Metric) -> float | None:
         """Return the mean skill over seeds; None where a seed has none."""
@@ -55,6 +67,11 @@ class Candidate:
 
 Frontiers = Mapping[str, Sequence[Candidate]]
 """Method → its candidates; empty where nothing was tuned."""
+
+
+def is_skill(skill: Metric, probe: str, metric: str) -> bool:
+    """Whether a number is the skill that frontiers are drawn over, and so has no frontier of its own."""
+    return (probe, metric) == (SKILL.name, skill.name)
 
 
 def joined(candidates: Sequence[Candidate], seeds: Sequence[int], skill: Metric) -> list[Candidate]:
@@ -99,7 +116,7 @@ def curves(candidates: Sequence[Candidate], seeds: Sequence[int], skill: Metric,
 
 def at_equal_skill(config: AuditConfig, frontiers: Frontiers, skill: Metric, subject: Subject) -> AtEqualSkill | None:
     """Return the gap of two methods' frontiers in a metric; None where one of the two has none."""
-    if subject.condition != _CLEAN or (subject.probe, subject.metric) == (SKILL.name, skill.name):
+    if subject.condition != TRAINED_ON or is_skill(skill, subject.probe, subject.metric):
         return None
     both = [
         curves(frontiers.get(method, ()), config.seeds, skill, subject.probe, subject.metric, subject.slice)
@@ -107,7 +124,7 @@ def at_equal_skill(config: AuditConfig, frontiers: Frontiers, skill: Metric, sub
     ]
     if not all(both):
         return None
-    found = frontier_contrast(both, (1, -1), level=config.ci, n_resamples=min(_RESAMPLES, config.resamples), seed=0)
+    found = frontier_contrast(both, (1, -1), level=config.ci, n_resamples=min(RESAMPLES, config.resamples), seed=0)
     return _recorded(found, points=(len(both[1][0].skill), len(both[0][0].skill)))
 
 
@@ -140,8 +157,8 @@ def single_rates(
         other = baseline.get(candidate.place)
         if candidate.share != 1 or other is None:
             continue
-        evidence = {CellId(one.method, _CLEAN, seed): by_probe for one in (candidate, other) for seed, by_probe in one.found.items()}
-        row = difference(config, evidence, replace(subject, condition=_CLEAN))
+        evidence = {CellId(one.method, TRAINED_ON, seed): by_probe for one in (candidate, other) for seed, by_probe in one.found.items()}
+        row = difference(config, evidence, replace(subject, condition=TRAINED_ON))
         found.append(
             SingleRate(
                 baseline_setting=other.setting,
@@ -165,10 +182,10 @@ def frontier_points(config: AuditConfig, frontiers: Frontiers, skill: Metric) ->
                 value = known.value() if isinstance(known, ItemScores) else None
                 if value is None or not isinstance(known, ItemScores):
                     continue
-                low, high = interval(known, level=config.ci, n_resamples=_RESAMPLES, seed=0) or (None, None)
+                low, high = interval(known, level=config.ci, n_resamples=RESAMPLES, seed=0) or (None, None)
                 for probe, findings in by_probe.items():
                     for row in findings.measurements:
-                        if row.value is None or not Slice.parse(row.slice).whole or (probe, row.metric) == (SKILL.name, skill.name):
+                        if row.value is None or not Slice.parse(row.slice).whole or is_skill(skill, probe, row.metric):
                             continue
                         yield FrontierPoint(
                             method=candidate.method,

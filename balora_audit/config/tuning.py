@@ -20,19 +20,11 @@ _TRAINING = ("learning_rate", "epochs", "batch_size", "accumulation", "warmup_sh
 _ADAPTER = ("rank", "alpha", "dropout")
 
 
-def _numbers() -> tuple[str, ...]:
-    """Return the settings of the penalties that are numbers."""
-    return tuple(name for name, field in Penalties.model_fields.items() if field.annotation not in (str,) and _is_number(field.annotation))
-
-
-def _is_number(annotation: object) -> bool:
-    return annotation in (int, float, int | None, float | None)
-
-
+_NUMBERS = (int, float, int | None, float | None)
 AXES: Mapping[str, tuple[str, str]] = {
     **{name: ("training", name) for name in _TRAINING},
     **{name: ("adapter", name) for name in _ADAPTER},
-    **{f"penalties.{name}": ("penalties", name) for name in _numbers()},
+    **{f"penalties.{name}": ("penalties", name) for name, field in Penalties.model_fields.items() if field.annotation in _NUMBERS},
 }
 """Axis → part of the settings, and its field there."""
 

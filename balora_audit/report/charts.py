@@ -14,6 +14,7 @@ from balora_audit.report.tables import DIRECTION, cells
 from balora_audit.slices import ALL, Slice
 
 __all__ = [
+    "AXIS_UNITS",
     "Place",
     "Trace",
     "by_condition",
@@ -27,7 +28,8 @@ __all__ = [
     "whiskers",
 ]
 
-_UNIT = {"share": ", %", "nats": ", nats"}
+AXIS_UNITS = {"share": ", %", "nats": ", nats"}
+"""What follows a metric's title on an axis, by its unit."""
 
 Place = tuple[str, str, Slice]
 """Where a metric is read: the tick that says it, the training condition, and the slice."""
@@ -148,7 +150,7 @@ def by_condition(reader: Reader, probe: str, metric: str) -> list[Block]:
         groups=[condition_title(c) for c in conditions],
         caption=f"{capitalised(known.title)} by training condition ({DIRECTION[known.higher_is_better]}).",
         alt=f"Dots with whiskers: {known.title} by training condition, one marker per model; the tables of this section have the numbers.",
-        y_label=known.title + _UNIT.get(known.unit, ""),
+        y_label=known.title + AXIS_UNITS.get(known.unit, ""),
         table=None,
     )
 

@@ -163,7 +163,7 @@ class Execution:
                     worker.score(trial.validation_key, trial.validation, placed)
             except Unusable as error:
                 self.progress.say(f"{trial} failed: {error}")
-                self.store.write(trial.validation_key, {"kind": "failed", "reason": str(error)})
+                worker.skip([trial.validation_key], str(error))
             except UnitError as error:
                 self._lose(trial.validation_key, "tune", [trial.cell], error)
         self._gather()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 from balora_audit.cells import CellId
 from balora_audit.comparison.frontiers import Candidate, Frontiers
@@ -62,12 +63,9 @@ class Measuring:
             for name, probe in self._plan.probes.items():
                 reason = self._missing(cell, name)
                 if reason is None:
-                    try:
+                    with self._guarded(name, cell.id) as failed:
                         evidence[cell.id][name] = probe.measure(cell.context, scores, beside)
-                    except StoreError:
-                        raise  # damage on the disk is not the probe's
-                    except Exception as error:  # noqa: BLE001 - recorded, whoever wrote the probe, and the others go on
-                        reason = self._probe_failed(name, error, cell.id)
+                    reason = next(iter(failed), None)
                 if reason is not None:
                     unmeasured[cell.id, name] = reason
             del scores, beside
@@ -113,12 +111,8 @@ class Measuring:
             light = probe.battery
             if light is None or self._missing(cell, name) is not None:
                 continue
-            try:
+            with self._guarded(name, None):
                 found[name] = light.measure(cell.context, scores, beside)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001 - as above
-                self._probe_failed(name, error, None)
         return found
 
     def _beside(self, cell: Cell, *, again: bool = False) -> Beside:
@@ -142,12 +136,9 @@ class Measuring:
         floors: dict[FloorKey, float] = {}
         for name, findings in found.items():
             if any(key in cell.rebatched_keys for key in cell.asked[name]):
-                try:
+                with self._guarded(name, cell.id) as failed:
                     again = self._plan.probes[name].measure(cell.context, scores, beside)
-                except StoreError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - as above
-                    self._probe_failed(name, error, cell.id)
+                if failed:
                     continue
                 values = {(row.metric, row.slice): row.value for row in again.measurements}
                 known = {(metric, str(slice)): slice for metric, slice in findings.scores if slice.whole}
@@ -167,15 +158,19 @@ class Measuring:
         series: list[Series] = []
         for name, probe in self._plan.probes.items():
             cells = [(cell.context, self._scores(cell)) for cell in self._plan.cells if self._missing(cell, name) is None]
-            try:
+            with self._guarded(name, None):
                 series += probe.across(cells)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001 - as above
-                self._probe_failed(name, error, None)
         return series
 
-    def _probe_failed(self, probe: str, error: Exception, cell: CellId | None) -> str:
-        message = f"the probe {probe!r} failed: {type(error).__name__}: {error}"
-        self.failures.append(Failure(unit=probe, stage="measure", message=message, **({} if cell is None else cell._asdict())))
-        return message
+    @contextmanager
+    def _guarded(self, probe: str, cell: CellId | None) -> Iterator[list[str]]:
+        """Record what a probe raises in a block, whoever wrote it, and go on; the list that is given then holds the message."""
+        failed: list[str] = []
+        try:
+            yield failed
+        except StoreError:
+            raise  # damage on the disk is not the probe's
+        except Exception as error:  # noqa: BLE001 - the other probes go on
+            failed.append(f"the probe {probe!r} failed: {type(error).__name__}: {error}")
+            where = {} if cell is None else cell._asdict()
+            self.failures.append(Failure(unit=probe, stage="measure", message=failed[0], **where))

@@ -90,10 +90,7 @@ def frontier_contrast(
     families on one and the same curve show a gap. How bent a curve is that all would share follows from all points (`curvature`); by how
     much that would change the contrast widens the interval on both sides.
     """
-    seeds = len(families[0])
-    if seeds == 0 or any(len(family) != seeds for family in families) or len(weights) != len(families):
-        raise ValueError("need one weight for each family, and the same number of seeds, at least one, for all of them")
-    w_C = np.asarray(weights, dtype=np.float64)
+    w_C = _weights_of(families, weights)
     draws = JointDraws([e for family in families for curve in family for e in (*curve.skill, *curve.flaw)], n_resamples, seed=seed)
     deltas, resampled, ranges, levels, bends = [], [], [], [], []
     for curves in zip(*families, strict=True):
@@ -126,10 +123,7 @@ def contrast(
     families: Sequence[Sequence[Evidence]], weights: Sequence[float], *, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
 ) -> Contrast:
     """Return Σ_c w_c · (value of family c), one piece of evidence for each seed, with the interval of `frontier_contrast`."""
-    seeds = len(families[0])
-    if seeds == 0 or any(len(family) != seeds for family in families) or len(weights) != len(families):
-        raise ValueError("need one weight for each family, and the same number of seeds, at least one, for all of them")
-    w_C = np.asarray(weights, dtype=np.float64)
+    w_C = _weights_of(families, weights)
     draws = JointDraws([found for family in families for found in family], n_resamples, seed=seed)
     values = [_observed(of_seed) for of_seed in zip(*families, strict=True)]
     if any(value is None for of_seed in values for value in of_seed):
@@ -140,6 +134,14 @@ def contrast(
     count = min(_counting(found) for family in families for found in family)
     whole = Contrast(delta=float((value_SC @ w_C).mean()), levels=levels, n_items=count)
     return _with_interval(whole, value_SC @ w_C, resampled, draws.items, level)
+
+
+def _weights_of(families: Sequence[Sequence[object]], weights: Sequence[float]) -> FloatArray:
+    """Return the weights, (C,), of families that all have as many seeds."""
+    seeds = len(families[0])
+    if seeds == 0 or any(len(family) != seeds for family in families) or len(weights) != len(families):
+        raise ValueError("need one weight for each family, and the same number of seeds, at least one, for all of them")
+    return np.asarray(weights, dtype=np.float64)
 
 
 def _counting(found: Evidence) -> int:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from balora_audit.metric import Metric
 from balora_audit.records import Comparison, FrontierPoint
 from balora_audit.report.blocks import Block, Estimate, Figure, Note, Table, TableCell
+from balora_audit.report.charts import AXIS_UNITS
 from balora_audit.report.figures_frontiers import FEW, Frontier, Panel, Point, frontiers
 from balora_audit.report.numbers import MISSING, interval_text, isolated, plain, scale, value_text
 from balora_audit.report.rows import SKILL, Reader
 from balora_audit.report.settings import setting_titles
-from balora_audit.slices import ALL, CLEAN, Slice
+from balora_audit.slices import CLEAN, Slice
 
 __all__ = ["frontier_figure"]
 
 _ARROWS = {True: "higher is better ↑", False: "lower is better ↓", None: ""}
-_UNITS = {"share": ", %", "nats": ", nats"}
 
 _Flaw = tuple[str, str, Slice]
 """A probe, its metric, and the slice."""
@@ -94,9 +94,9 @@ def _panel(reader: Reader, flaw: _Flaw, candidates: Sequence[_Candidate], matche
         if (gap := row.at_equal_skill) is not None and gap.skill_low is not None and gap.skill_high is not None
     ]
     return Panel(
-        title=_flaw_title(reader, flaw),
+        title=reader.metric_title(candidates[0].rows[0]),
         direction=_ARROWS[metric.higher_is_better],
-        y_label=metric.title + _UNITS.get(metric.unit, ""),
+        y_label=metric.title + AXIS_UNITS.get(metric.unit, ""),
         frontiers=[
             Frontier(
                 model=reader.place(method),
@@ -204,16 +204,11 @@ def _points_table(reader: Reader, flaws: Mapping[_Flaw, Sequence[_Candidate]], s
         caption=f"Every candidate: {skill.title} and flaws, with {reader.level} intervals over items"
         if len(reader.seeds) < 2
         else f"Every candidate: {skill.title} and flaws, means over seeds with each seed's value",
-        columns=("Model", "Setting", "Mark", skill.title, *(_flaw_title(reader, flaw) for flaw in flaws)),
+        columns=("Model", "Setting", "Mark", skill.title, *(reader.metric_title(found[0].rows[0]) for found in flaws.values())),
         align="lll" + "r" * (1 + len(flaws)),
         rows=tuple(rows),
         headers=2,
     )
-
-
-def _flaw_title(reader: Reader, flaw: _Flaw) -> str:
-    metric, slice = reader.metric(flaw[1]), flaw[2]
-    return metric.title if slice in (ALL, CLEAN) else f"{metric.title} [{isolated(slice.title)}]"
 
 
 def _cell(candidate: _Candidate, field: str, low: str, high: str, metric: Metric) -> Estimate:
